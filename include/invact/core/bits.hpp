@@ -1,0 +1,76 @@
+// Bit casts, and comparisons that keep their meaning under every floating-point flag.
+//
+// -ffast-math and --use_fast_math let a compiler assume that no NaN exists and that -0 equals +0.
+// The stored formats depend on both, so whatever decides a piece, a sign or a NaN tests bits.
+#pragma once
+
+#include <invact/config.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// The object representation of `from` as a To of the same size.
+template <class To, class From>
+INVACT_FUNCTION To bit_cast(const From& from) {
+  static_assert(sizeof(To) == sizeof(From), "invact::bit_cast: the two types differ in size");
+  To to;
+#if defined(__CUDACC_RTC__) || INVACT_DEVICE_CODE
+  memcpy(&to, &from, sizeof(To));
+#else
+  std::memcpy(static_cast<void*>(&to), static_cast<const void*>(&from), sizeof(To));
+#endif
+  return to;
+}
+
+INVACT_FUNCTION uint32 float_bits(float x) { return bit_cast<uint32>(x); }
+INVACT_FUNCTION float float_from_bits(uint32 bits) { return bit_cast<float>(bits); }
+
+inline constexpr uint32 float_sign_mask = 0x80000000u;
+inline constexpr uint32 float_infinity_bits = 0x7f800000u;
+
+// Whether x is a NaN, by its bits.
+INVACT_FUNCTION bool is_nan(float x) { return (float_bits(x) << 1) > (float_infinity_bits << 1); }
+
+// Whether the sign bit is set: true for -0 and for negative NaNs.
+INVACT_FUNCTION bool sign_bit(float x) { return (float_bits(x) >> 31) != 0; }
+
+INVACT_FUNCTION float absolute(float x) { return float_from_bits(float_bits(x) & ~float_sign_mask); }
+
+// |magnitude| with the sign bit of `sign`.
+INVACT_FUNCTION float copy_sign(float magnitude, uint32 sign_mask) {
+  return float_from_bits((float_bits(magnitude) & ~float_sign_mask) | sign_mask);
+}
+
+// max(x, bound) that returns a NaN x unchanged, where fmaxf would return the bound.
+INVACT_FUNCTION float max_propagate_nan(float x, float bound) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
+  return r;
+#else
+  const float larger = x < bound ? bound : x;
+  return is_nan(x) ? x : larger;
+#endif
+}
+
+// min(x, bound) that returns a NaN x unchanged.
+INVACT_FUNCTION float min_propagate_nan(float x, float bound) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
+  return r;
+#else
+  const float smaller = x < bound ? x : bound;
+  return is_nan(x) ? x : smaller;
+#endif
+}
+
+// x < bound for a bound that is not NaN; false for a NaN x under every flag.
+INVACT_FUNCTION bool is_less(float x, float bound) {
+#if INVACT_DEVICE_CODE
+  return x < bound;
+#else
+  return (x < bound) & !is_nan(x);
+#endif
+}
+
+INVACT_NAMESPACE_END
