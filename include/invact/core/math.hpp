@@ -52,8 +52,8 @@ struct native_math {
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
     return r;
 #else
-    // x = n + f with |f| <= 1/2 (by the round-to-integer shift 1.5 * 2^23, taken on bits so that
-    // reassociation cannot undo it), 2^f by a polynomial, 2^n through the exponent in two halves.
+    // x = n + f with |f| <= 1/2, 2^f by a polynomial, 2^n through the exponent field, where n = 128
+    // makes the infinity and n = -127 the zero that are wanted.
     const float low = x < -127.0f ? -127.0f : x;
     const float clamped = low < 128.0f ? low : 128.0f;
     const int32 n = static_cast<int32>(clamped + (clamped < 0.0f ? -0.5f : 0.5f));
@@ -65,11 +65,7 @@ struct native_math {
     p = multiply_add(p, f, 2.402264791363012e-1f);
     p = multiply_add(p, f, 6.931472028550421e-1f);
     p = multiply_add(p, f, 1.0f);
-    const int32 n1 = n >> 1;
-    const int32 n2 = n - n1;
-    const float scale1 = float_from_bits(static_cast<uint32>(n1 + 127) << 23);
-    const float scale2 = float_from_bits(static_cast<uint32>(n2 + 127) << 23);
-    const float r = p * scale1 * scale2;
+    const float r = p * float_from_bits(static_cast<uint32>(n + 127) << 23);
     return x < -126.0f ? 0.0f : r;
 #endif
   }
