@@ -23,6 +23,22 @@ INVACT_FUNCTION float multiply_add(float a, float b, float c) {
 #endif
 }
 
+namespace detail {
+
+// 2^f for |f| <= 1/2: 1 + f*Q(f), Q interpolating (2^f - 1)/f at the Chebyshev nodes of [-1/2, 1/2];
+// relative error 9.2e-9 before rounding, at most 1 ULP after.
+INVACT_FUNCTION float exp2_fraction(float f) {
+  float p = 0x1.44138ap-13f;
+  p = multiply_add(p, f, 0x1.5f0890p-10f);
+  p = multiply_add(p, f, 0x1.3b2a54p-7f);
+  p = multiply_add(p, f, 0x1.c6af6cp-5f);
+  p = multiply_add(p, f, 0x1.ebfbe0p-3f);
+  p = multiply_add(p, f, 0x1.62e430p-1f);
+  return multiply_add(p, f, 1.0f);
+}
+
+}  // namespace detail
+
 struct native_math {
   // The square root of x in [0, inf). Subnormal x counts as 0; NaN and inf are for the caller.
   INVACT_FUNCTION static float sqrt(float x) {
@@ -54,17 +70,11 @@ struct native_math {
 #else
     // x = n + f with |f| <= 1/2, 2^f by a polynomial, 2^n through the exponent field, where n = 128
     // makes the infinity and n = -127 the zero that are wanted.
-    const float low = x < -127.0f ? -127.0f : x;
+    const float low = x > -127.0f ? x : -127.0f;
     const float clamped = low < 128.0f ? low : 128.0f;
     const int32 n = static_cast<int32>(clamped + (clamped < 0.0f ? -0.5f : 0.5f));
     const float f = clamped - static_cast<float>(n);
-    float p = 1.535336188319500e-4f;
-    p = multiply_add(p, f, 1.339887440266574e-3f);
-    p = multiply_add(p, f, 9.618437357674640e-3f);
-    p = multiply_add(p, f, 5.550332471162809e-2f);
-    p = multiply_add(p, f, 2.402264791363012e-1f);
-    p = multiply_add(p, f, 6.931472028550421e-1f);
-    p = multiply_add(p, f, 1.0f);
+    const float p = detail::exp2_fraction(f);
     const float r = p * float_from_bits(static_cast<uint32>(n + 127) << 23);
     return x < -126.0f ? 0.0f : r;
 #endif
@@ -83,22 +93,23 @@ struct native_math {
     const float m = float_from_bits(b - (static_cast<uint32>(e) << 23));
     const float s = (m - 1.0f) * rcp(m + 1.0f);
     const float z = s * s;
-    float p = 0.41198590338f;  // 2/(7 ln 2)
-    p = multiply_add(p, z, 0.57707802057f);
-    p = multiply_add(p, z, 0.96179669392f);
-    p = multiply_add(p, z, 2.88539008178f);
+    // log2(m)/s interpolated at the Chebyshev nodes of s^2 in [0, 0.0294]; relative error 1.4e-8.
+    float p = 0x1.ba1456p-2f;
+    p = multiply_add(p, z, 0x1.274736p-1f);
+    p = multiply_add(p, z, 0x1.ec70e6p-1f);
+    p = multiply_add(p, z, 0x1.715476p+1f);
     return multiply_add(s, p, static_cast<float>(e));
 #endif
   }
 
-  // 1/x for normal x; 1/inf = 0, 1/0 = inf.
+  // 1/x: 0 above 2^126, where the quotient is subnormal; 1/0 = inf.
   INVACT_FUNCTION static float rcp(float x) {
 #if INVACT_DEVICE_CODE
     float r;
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
     return r;
 #else
-    return 1.0f / x;
+    return absolute(x) > 0x1p126f ? 0.0f : 1.0f / x;
 #endif
   }
 };

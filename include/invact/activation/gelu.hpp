@@ -1,0 +1,49 @@
+// GELU, the exact one: f(x) = x * Phi(x) = x/2 * (1 + erf(x / sqrt 2)).
+#pragma once
+
+#include <invact/approx/gradient.hpp>
+#include <invact/approx/logistic.hpp>
+#include <invact/coefficients/gelu.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Falls from -0 at -inf to y_min = -0.16997120747990366... at the stationary point
+// T = -0.75179152469356445746 (the root of Phi(x) + x * phi(x)), then rises.
+struct gelu {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+
+  // The smallest float that is not below T.
+  static constexpr float stationary_point = -0x1.80ead0p-1f;
+
+  // 1 on the left piece, x < T; 0 on the right, and for NaN.
+  INVACT_FUNCTION uint32 piece_index(float x) const {
+    return is_less(x, stationary_point) ? 1u : 0u;
+  }
+};
+static_assert(is_activation_v<gelu>);
+
+template <class Format, int SpentBits>
+struct select_approximant<accurate, gelu, Format, SpentBits> {
+  using type = log_root_approximant<coefficients_for::gelu_accurate<Format, SpentBits>>;
+};
+template <int SpentBits>
+struct select_approximant<accurate, gelu, binary32_format, SpentBits> {
+  using type = joint_approximant<coefficients_for::gelu_accurate<binary32_format, SpentBits>>;
+};
+template <class Format, int SpentBits>
+struct select_approximant<fast, gelu, Format, SpentBits> {
+  using type = split_root_approximant<coefficients_for::gelu_fast<Format, SpentBits>>;
+};
+
+template <class Format>
+struct select_evaluator<default_evaluator, gelu, Format> {
+  using type = logistic_evaluator<coefficients_for::gelu_forward<Format>>;
+};
+template <>
+struct select_evaluator<default_evaluator, gelu, binary32_format> {
+  using type = gelu_float_evaluator<coefficients_for::gelu_forward<binary32_format>>;
+};
+
+INVACT_NAMESPACE_END

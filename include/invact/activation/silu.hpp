@@ -1,0 +1,49 @@
+// SiLU: f(x) = x * sigmoid(x).
+#pragma once
+
+#include <invact/approx/gradient.hpp>
+#include <invact/approx/logistic.hpp>
+#include <invact/coefficients/silu.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Falls from -0 at -inf to y_min = T + 1 = -0.27846454... at the stationary point
+// T = -1.278464542761073795 (the root of 1 + x * (1 - sigmoid(x))), then rises.
+struct silu {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+
+  // The smallest float that is not below T.
+  static constexpr float stationary_point = -0x1.474972p+0f;
+
+  // 1 on the left piece, x < T; 0 on the right, and for NaN.
+  INVACT_FUNCTION uint32 piece_index(float x) const {
+    return is_less(x, stationary_point) ? 1u : 0u;
+  }
+};
+static_assert(is_activation_v<silu>);
+
+template <class Format, int SpentBits>
+struct select_approximant<accurate, silu, Format, SpentBits> {
+  using type = signed_root_approximant<coefficients_for::silu_accurate<Format, SpentBits>>;
+};
+template <int SpentBits>
+struct select_approximant<accurate, silu, binary32_format, SpentBits> {
+  using type = joint_approximant<coefficients_for::silu_accurate<binary32_format, SpentBits>>;
+};
+template <class Format, int SpentBits>
+struct select_approximant<fast, silu, Format, SpentBits> {
+  using type = signed_root_approximant<coefficients_for::silu_fast<Format, SpentBits>>;
+};
+
+template <class Format>
+struct select_evaluator<default_evaluator, silu, Format> {
+  using type = logistic_evaluator<coefficients_for::silu_forward>;
+};
+template <>
+struct select_evaluator<default_evaluator, silu, binary32_format> {
+  using type = silu_float_evaluator<>;
+};
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,104 @@
+// What each kind of part must provide, as `is_..._v` traits, and the names shared by all of them.
+#pragma once
+
+#include <invact/core/storage.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// The values of y that more than one piece reaches. Exactly the codes in it carry a piece index; all
+// others, infinities and NaNs among them, are stored as ordinary rounding gives them.
+enum class ambiguous_range {
+  none,      // f is monotone: no index is stored at all
+  negative,  // sign bit set, so -0 counts (GELU, SiLU, Mish)
+  positive,  // sign bit clear, so +0 counts (LiSHT)
+};
+
+// Which of the shipped approximants an op decodes with; a class of your own may stand in their place.
+struct accurate {};  // within a few per cent of the error floor; elementwise kernels hide its cost
+struct fast {};      // fewer instructions, for epilogues whose instructions are exposed
+
+// Specialised beside each activation: the class that `Choice` (accurate, fast) means for it in storage
+// `Format` when the packing takes `SpentBits` mantissa bits of y. Any other Choice is an approximant.
+template <class Choice, class Activation, class Format, int SpentBits>
+struct select_approximant {
+  using type = Choice;
+};
+
+// The forward evaluator an activation is computed with, by storage format. The choice
+// `default_evaluator` is specialised beside each activation; any other is an evaluator.
+struct default_evaluator {};
+template <class Choice, class Activation, class Format>
+struct select_evaluator {
+  using type = Choice;
+};
+
+namespace detail {
+
+template <class...>
+using void_t = void;
+template <class T>
+T&& declval() noexcept;
+
+template <class A, class B>
+inline constexpr bool is_same_v = false;
+template <class A>
+inline constexpr bool is_same_v<A, A> = true;
+
+constexpr int ceil_log2(int n) {
+  int bits = 0;
+  while ((1 << bits) < n) ++bits;
+  return bits;
+}
+
+template <class T, class = void>
+inline constexpr bool has_storage = false;
+template <class T>
+inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(declval<const T&>())),
+                                            typename storage_traits<T>::format>> = true;
+
+template <class T, class = void>
+inline constexpr bool has_activation = false;
+template <class T>
+inline constexpr bool has_activation<
+    T, void_t<decltype(T::pieces), decltype(T::ambiguous),
+              decltype(static_cast<uint32>(declval<const T&>().piece_index(0.0f)))>> = true;
+
+template <class T, class Activation, class = void>
+inline constexpr bool has_evaluator = false;
+template <class T, class Activation>
+inline constexpr bool has_evaluator<
+    T, Activation,
+    void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f)))>> = true;
+
+template <class T, class Activation, class = void>
+inline constexpr bool has_approximant = false;
+template <class T, class Activation>
+inline constexpr bool has_approximant<
+    T, Activation,
+    void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f, 0u)))>> = true;
+
+}  // namespace detail
+
+// T can hold y: storage_traits<T> is specialised.
+template <class T>
+inline constexpr bool is_storage_v = detail::has_storage<T>;
+
+// T has `pieces`, `ambiguous` and `piece_index(float x) const`.
+template <class T>
+inline constexpr bool is_activation_v = detail::has_activation<T>;
+
+// T has `static float evaluate(const Activation&, float x)`, which returns f(x).
+template <class T, class Activation>
+inline constexpr bool is_evaluator_v = detail::has_evaluator<T, Activation>;
+
+// T has `static float evaluate(const Activation&, float y, uint32 piece)`, the gradient factor.
+template <class T, class Activation>
+inline constexpr bool is_approximant_v = detail::has_approximant<T, Activation>;
+
+// Bits that name the monotone piece of one element: ceil(log2 pieces).
+template <class Activation>
+inline constexpr int piece_bits_v = detail::ceil_log2(Activation::pieces);
+
+static_assert(is_storage_v<float> && is_storage_v<binary16> && is_storage_v<bfloat16>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,13 @@
+// The core: activations, approximants, packings and the op that composes them. Plain C++17; compiles
+// as host code, as CUDA device code and under NVRTC. The host executor is <invact/host/executor.hpp>.
+#pragma once
+
+#include <invact/activation/gelu.hpp>
+#include <invact/activation/silu.hpp>
+#include <invact/approx/polynomial.hpp>
+#include <invact/approx/rational.hpp>
+#include <invact/core/fragment.hpp>
+#include <invact/core/storage.hpp>
+#include <invact/op/inverted.hpp>
+#include <invact/packing/bitmask.hpp>
+#include <invact/packing/mantissa_bit.hpp>

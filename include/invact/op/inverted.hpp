@@ -1,0 +1,171 @@
+// inverted: an activation whose backward needs only its output and its monotone piece.
+//
+//   using act = invact::inverted<invact::gelu, invact::bfloat16>;       // mask bits beside y
+//   act::encoded e = act{}.forward(x);                                   // e.y, e.piece
+//   float dx = act{}.backward(dy, e.y, e.piece);                         // dy * f'(f^-1(y))
+//
+// An op is a trivially copyable value, empty unless its activation has parameters. It touches no
+// memory, launches nothing and throws nothing, on the host and on the device alike, so it goes into
+// any kernel or epilogue. Scalar and fragment calls agree bit for bit.
+//
+// NaN gives NaN, forward and backward. x = -inf gives -0 on the left piece and g = 0.
+#pragma once
+
+#include <invact/core/fragment.hpp>
+#include <invact/core/traits.hpp>
+#include <invact/packing/bitmask.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+// Says which requirement of `inverted` its arguments miss, once and readably.
+template <class Activation, class Storage>
+struct check_inverted {
+  static_assert(is_activation_v<Activation>,
+                "invact::inverted: Activation is not an activation: it needs `pieces`, `ambiguous` and "
+                "`piece_index(float) const`, as invact::gelu has");
+  static_assert(is_storage_v<Storage>,
+                "invact::inverted: Storage is not a storage type: use float, __half, __nv_bfloat16, "
+                "invact::binary16 or invact::bfloat16, or specialise invact::storage_traits for it");
+  static constexpr bool value = is_activation_v<Activation> && is_storage_v<Storage>;
+};
+
+// The types `inverted` is made of; empty when the check failed, so that its message stands alone.
+template <bool Checked, class Activation, class Storage, class Packing, class Approximant,
+          class Evaluator>
+struct inverted_parts {
+  using format = binary32_format;
+  using code = uint32;
+  using approximant = void;
+  using evaluator = void;
+  static constexpr int piece_bits = 0;
+  static constexpr int mask_bits = 0;
+};
+
+template <class Activation, class Storage, class Packing, class Approximant, class Evaluator>
+struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator> {
+  using format = typename storage_traits<Storage>::format;
+  using code = typename format::code;
+  static constexpr int piece_bits = piece_bits_v<Activation>;
+  static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
+  using approximant =
+      typename select_approximant<Approximant, Activation, format,
+                                  Packing::template spent_bits<piece_bits>>::type;
+  using evaluator = typename select_evaluator<Evaluator, Activation, format>::type;
+  static_assert(is_approximant_v<approximant, Activation>,
+                "invact::inverted: Approximant is not an approximant for this activation and storage: "
+                "it needs `static float evaluate(const Activation&, float y, uint32 piece)`; "
+                "invact::accurate and invact::fast are the shipped choices");
+  static_assert(is_evaluator_v<evaluator, Activation>,
+                "invact::inverted: Evaluator is not a forward evaluator for this activation: it needs "
+                "`static float evaluate(const Activation&, float x)`");
+};
+
+}  // namespace detail
+
+// Activation   what f is: gelu, silu, or your own.
+// Storage      the type y is kept in: float, __half, __nv_bfloat16, or one with storage_traits.
+// Packing      where the piece index goes: bitmask or mantissa_bit.
+// Approximant  how g is computed: accurate, fast (16-bit storage), or a class of your own.
+// Evaluator    how f is computed: the storage format's own, or a class of yours.
+template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
+          class Evaluator = default_evaluator>
+class inverted : Activation {
+  using parts = detail::inverted_parts<detail::check_inverted<Activation, Storage>::value, Activation,
+                                       Storage, Packing, Approximant, Evaluator>;
+  using traits = storage_traits<Storage>;
+  using format = typename parts::format;
+
+ public:
+  using activation_type = Activation;
+  using storage_type = Storage;
+  using packing_type = Packing;
+  using approximant_type = typename parts::approximant;
+  using evaluator_type = typename parts::evaluator;
+
+  // Bits that each element keeps outside y: 0 with mantissa_bit.
+  static constexpr int mask_bits = parts::mask_bits;
+
+  // What the forward keeps of one element. `piece` is 0 when the packing keeps it inside y.
+  struct encoded {
+    Storage y;
+    uint32 piece;
+  };
+
+  INVACT_HOST_DEVICE constexpr inverted() : Activation{} {}
+  INVACT_HOST_DEVICE constexpr explicit inverted(const Activation& a) : Activation(a) {}
+
+  INVACT_FUNCTION const Activation& activation() const { return *this; }
+
+  // f(x), rounded to Storage, with its piece. x is the compute value, after any bias.
+  INVACT_FUNCTION encoded forward(float x) const {
+    const uint32 piece = activation().piece_index(x);
+    const float y = evaluator_type::evaluate(activation(), x);
+    const auto code = Packing::template encode<Activation, format>(y, piece);
+    return {traits::from_code(code), mask_bits == 0 ? 0u : piece};
+  }
+
+  // f'(x), decoded from what forward() kept.
+  INVACT_FUNCTION float gradient_factor(Storage y, uint32 piece) const {
+    const auto code = traits::to_code(y);
+    const uint32 p = Packing::template decode<Activation, format>(code, piece);
+    return approximant_type::evaluate(activation(), format::load(code), p);
+  }
+  INVACT_FUNCTION float gradient_factor(Storage y) const {
+    static_assert(mask_bits == 0,
+                  "invact::inverted::gradient_factor(y): this packing keeps the piece outside y: pass "
+                  "gradient_factor(y, piece)");
+    return gradient_factor(y, 0u);
+  }
+
+  // dx = dy * f'(x), in float: round it to the gradient's type yourself.
+  INVACT_FUNCTION float backward(float dy, Storage y, uint32 piece) const {
+    return dy * gradient_factor(y, piece);
+  }
+  INVACT_FUNCTION float backward(float dy, Storage y) const { return dy * gradient_factor(y); }
+
+  template <int N>
+  using pieces = piece_fragment<N, mask_bits>;
+
+  // forward() of N elements; `kept.bits` are then the mask's bits in the bitmask's own order.
+  template <int N>
+  INVACT_FUNCTION fragment<Storage, N> forward(const fragment<float, N>& x, pieces<N>& kept) const {
+    fragment<Storage, N> y;
+    kept = pieces<N>{};
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+    for (int i = 0; i < N; ++i) {
+      const encoded e = forward(x[i]);
+      y[i] = e.y;
+      kept.insert(i, e.piece);
+    }
+    return y;
+  }
+
+  template <int N>
+  INVACT_FUNCTION fragment<float, N> gradient_factor(const fragment<Storage, N>& y,
+                                                     const pieces<N>& kept) const {
+    fragment<float, N> g;
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+    for (int i = 0; i < N; ++i) g[i] = gradient_factor(y[i], kept[i]);
+    return g;
+  }
+
+  template <int N>
+  INVACT_FUNCTION fragment<float, N> backward(const fragment<float, N>& dy,
+                                              const fragment<Storage, N>& y,
+                                              const pieces<N>& kept) const {
+    fragment<float, N> dx;
+#if defined(__CUDACC__)
+#pragma unroll
+#endif
+    for (int i = 0; i < N; ++i) dx[i] = backward(dy[i], y[i], kept[i]);
+    return dx;
+  }
+};
+
+INVACT_NAMESPACE_END
