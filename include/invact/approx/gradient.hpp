@@ -4,13 +4,15 @@
 // the left piece), where in y itself g has a square-root singularity. On the left g has a further mild
 // logarithmic singularity as y -> -0, which sqrt(log(y_min / y)) resolves: x itself grows like it.
 //
-// Every approximant here takes a table of coefficients (see coefficients/), whose members are
-//   center, scale, offset   u = (y - center) * scale + offset is v over the value at which g has
-//                           become constant; `center` is non-zero only in float, where y - center is
-//                           exact near the minimum and carries the bits that y * scale would round
-//   vanishing               left-piece magnitudes up to it (what an underflow is stored as) give g = 0
-// and a set of special functions, Math. y is a stored value, piece is 1 on the left; a NaN y gives
-// NaN, and y below y_min, as rounding produces, counts as y_min.
+// Every approximant here takes a table of coefficients (see coefficients/) and a set of special
+// functions, Math. Members that all tables have:
+//   center, scale, offset, left_offset   u = (y - center) * scale + offset is v over the value from
+//       which on g is constant. `center` is non-zero only in float, where y - center is exact near the
+//       minimum and carries the bits that y * scale would round. The offsets hold the fitted shift of
+//       y_min; it differs by piece where the packing gives the pieces different codes.
+//   vanishing   left-piece magnitudes up to it (what an underflow is stored as) give g = 0
+// y is a stored value, piece is 1 on the left; a NaN y gives NaN, and y below y_min, as rounding
+// produces, counts as y_min.
 #pragma once
 
 #include <invact/approx/polynomial.hpp>
@@ -22,8 +24,9 @@ namespace detail {
 
 // u of the table, clamped to [0, 1], and NaN for a NaN y.
 template <class Table>
-INVACT_FUNCTION float scaled_offset(float y) {
-  const float u = multiply_add(y - Table::center, Table::scale, Table::offset);
+INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
+  const float offset = piece != 0 ? Table::left_offset : Table::offset;
+  const float u = multiply_add(y - Table::center, Table::scale, offset);
   return min_propagate_nan(max_propagate_nan(u, 0.0f), 1.0f);
 }
 
@@ -34,13 +37,16 @@ INVACT_FUNCTION float zero_if_vanished(float g, float y, uint32 piece) {
   return ((piece != 0) & vanished) ? 0.0f : g;
 }
 
-// sqrt(log2(y_min / y)), from |y| at least `Table::smallest`; 0 from y_min down. NaN is for the caller.
+// y * left(sqrt(log2(y_min / y)) - left_center): as y -> -0 the factor grows like x alone, so g keeps
+// its sign and order of magnitude. log2_minimum is log2(-y_min), shifted like the offsets; the
+// logarithm's argument is kept above `smallest`, a positive normal float.
 template <class Table, class Math>
-INVACT_FUNCTION float log_root(float y) {
+INVACT_FUNCTION float log_root_factor(float y) {
   const float magnitude = absolute(y);
-  const float kept = magnitude < Table::smallest ? Table::smallest : magnitude;
+  const float kept = magnitude > Table::smallest ? magnitude : Table::smallest;
   const float d = Table::log2_minimum - Math::lg2(kept);
-  return Math::sqrt(d < 0.0f ? 0.0f : d);
+  const float r = Math::sqrt(d > 0.0f ? d : 0.0f);
+  return y * horner(Table::left(), r - Table::left_center);
 }
 
 }  // namespace detail
@@ -50,50 +56,49 @@ template <class Table, class Math = native_math>
 struct signed_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float root = Math::sqrt(detail::scaled_offset<Table>(y));
+    const float root = Math::sqrt(detail::scaled_offset<Table>(y, piece));
     const float t = float_from_bits(float_bits(root) ^ (piece << 31));
     const float g = horner(Table::polynomial(), t);
     return detail::zero_if_vanished<Table>(g, y, piece);
   }
 };
 
-// A polynomial in |t| for each piece: Table::left() and Table::right(), of equal degree after padding.
+// y * left(|t|) on the left piece, right(|t|) on the right: one special function.
 template <class Table, class Math = native_math>
 struct split_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float t = Math::sqrt(detail::scaled_offset<Table>(y));
-    const float left = horner(Table::left(), t);
+    const float t = Math::sqrt(detail::scaled_offset<Table>(y, piece));
+    const float left = y * horner(Table::left(), t);
     const float right = horner(Table::right(), t);
     return detail::zero_if_vanished<Table>(piece != 0 ? left : right, y, piece);
   }
 };
 
-// Left piece by a polynomial in sqrt(log2(y_min / y)), right piece by one in t.
+// The log root on the left piece, right(|t|) on the right.
 template <class Table, class Math = native_math>
 struct log_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float t = Math::sqrt(detail::scaled_offset<Table>(y));
-    const float left = horner(Table::left(), detail::log_root<Table, Math>(y));
-    // t carries a NaN y; the logarithm's clamp would lose it.
-    const float g = ((piece != 0) & !is_nan(y)) ? left : horner(Table::right(), t);
-    return detail::zero_if_vanished<Table>(g, y, piece);
+    const float t = Math::sqrt(detail::scaled_offset<Table>(y, 0));
+    const float left = detail::log_root_factor<Table, Math>(y);
+    const float right = horner(Table::right(), t);
+    return detail::zero_if_vanished<Table>(piece != 0 ? left : right, y, piece);
   }
 };
 
-// For float storage. Near the minimum (u < Table::near_limit) one polynomial in t for both pieces,
-// because log2(y_min / y) has no correct bits there; further out the log root on the left, and on the
-// right a polynomial in t around the middle of its range.
+// For float storage. Near the minimum (u < near_limit) one polynomial in t for both pieces, because
+// log2(y_min / y) has no correct bits there; further out the log root on the left, and on the right a
+// polynomial in |t| - right_center.
 template <class Table, class Math = native_math>
 struct joint_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float u = detail::scaled_offset<Table>(y);
+    const float u = detail::scaled_offset<Table>(y, piece);
     const float root = Math::sqrt(u);
     const float t = float_from_bits(float_bits(root) ^ (piece << 31));
     const float near = horner(Table::near_minimum(), t);
-    const float left = horner(Table::left(), detail::log_root<Table, Math>(y));
+    const float left = detail::log_root_factor<Table, Math>(y);
     const float right = horner(Table::right(), root - Table::right_center);
     const float far = piece != 0 ? left : right;
     const float g = is_less(Table::near_limit, u) ? far : near;
