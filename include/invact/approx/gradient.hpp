@@ -88,8 +88,8 @@ struct log_root_approximant {
 };
 
 // For float storage. Near the minimum (u < near_limit) one polynomial in t for both pieces, because
-// log2(y_min / y) has no correct bits there; further out the log root on the left, and on the right a
-// polynomial in |t| - right_center.
+// log2(y_min / y) has no correct bits there; further out the log root on the left, and on the right
+// two polynomials in |t|, each about the middle of its range, that meet at right_split.
 template <class Table, class Math = native_math>
 struct joint_approximant {
   template <class Activation>
@@ -99,7 +99,9 @@ struct joint_approximant {
     const float t = float_from_bits(float_bits(root) ^ (piece << 31));
     const float near = horner(Table::near_minimum(), t);
     const float left = detail::log_root_factor<Table, Math>(y);
-    const float right = horner(Table::right(), root - Table::right_center);
+    const float inner = horner(Table::right_inner(), root - Table::inner_center);
+    const float outer = horner(Table::right_outer(), root - Table::outer_center);
+    const float right = root < Table::right_split ? inner : outer;
     const float far = piece != 0 ? left : right;
     const float g = is_less(Table::near_limit, u) ? far : near;
     return detail::zero_if_vanished<Table>(g, y, piece);

@@ -1,0 +1,116 @@
+// Fits of the forward evaluators.
+#pragma once
+
+#include "gradient.hpp"
+
+namespace fit {
+
+// Minimax by Lawson's reweighting: coefficients of sum_j c_j * x^j nearest to target(x) on `points`,
+// errors weighted by weight(x); `largest` gets the largest weighted error.
+inline Eigen::VectorXd minimax(const std::vector<double>& points, int terms,
+                               const std::function<double(double)>& target,
+                               const std::function<double(double)>& weight, double* largest) {
+  const int n = static_cast<int>(points.size());
+  double width = 0;
+  for (const double x : points) width = std::fmax(width, std::fabs(x));
+  Eigen::MatrixXd phi(n, terms);
+  Eigen::VectorXd b(n), w(n), lawson = Eigen::VectorXd::Constant(n, 1.0 / n);
+  for (int k = 0; k < n; ++k) {
+    for (int j = 0; j < terms; ++j) phi(k, j) = std::pow(points[k] / width, j);
+    b(k) = target(points[k]);
+    w(k) = weight(points[k]);
+  }
+  Eigen::VectorXd best(terms);
+  *largest = 1e300;
+  for (int round = 0; round < 200; ++round) {
+    const Eigen::VectorXd scale = lawson.cwiseSqrt().cwiseProduct(w);
+    const Eigen::VectorXd c =
+        (scale.asDiagonal() * phi).householderQr().solve(scale.cwiseProduct(b));
+    const Eigen::VectorXd error = (phi * c - b).cwiseAbs().cwiseProduct(w);
+    if (error.maxCoeff() < *largest) {
+      *largest = error.maxCoeff();
+      best = c;
+    }
+    lawson = lawson.cwiseProduct(error);
+    lawson /= lawson.sum();
+  }
+  for (int j = 0; j < terms; ++j) best(j) /= std::pow(width, j);
+  return best;
+}
+
+inline std::vector<double> chebyshev_points(double low, double high, int n) {
+  std::vector<double> x;
+  for (int i = 0; i < n; ++i)
+    x.push_back((low + high) / 2 - (high - low) / 2 * std::cos(M_PI * (i + 0.5) / n));
+  return x;
+}
+
+// x * sigmoid(x * P(|x|)): the error of P(a) at x = -a, in ULP of the stored y, normal or subnormal.
+template <int Degree>
+std::string fit_gelu_logistic(const format& f, double smallest, double scale_bits) {
+  const auto target = [](double a) {
+    // log2(Phi(a) / Phi(-a)) / a, and its limit at 0.
+    if (a < 1e-9) return static_cast<double>(4 * inverse_sqrt_2pi / std::log(2.0L));
+    return static_cast<double>(std::log2(normal_cdf(a) / normal_cdf(-a)) / a);
+  };
+  const auto weight = [&](double a) {
+    const real y = a * normal_cdf(-static_cast<real>(a));
+    int e;
+    std::frexp(static_cast<double>(y), &e);
+    const real ulp = std::ldexp(1.0L, std::max(e - 1, 1 - f.bias) - f.mantissa_bits);
+    // dy/dP = y * (1 - sigmoid) * a * ln 2.
+    return static_cast<double>(y * normal_cdf(a) * a * std::log(2.0L) / ulp) + 1e-6;
+  };
+  double largest;
+  const Eigen::VectorXd c =
+      minimax(chebyshev_points(0, -smallest, 4000), Degree + 1, target, weight, &largest);
+  invact::coefficients<Degree + 1> p;
+  assign(p, c);
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "// log2(Phi(a) / Phi(-a)) / a on a in [0, %g], weight: ULP of y; error %.3f ULP.\n",
+                -smallest, largest);
+  return text + std::string("template <>\nstruct gelu_forward<") + f.name + "> {\n" +
+         constant("smallest", static_cast<float>(smallest)) +
+         constant("largest", static_cast<float>(-smallest)) +
+         constant("scale", static_cast<float>(std::exp2(-scale_bits))) +
+         constant("scale_bits", static_cast<float>(scale_bits)) + function("exponent", p) + "};\n";
+}
+
+// Phi(-a) * exp(a^2/2) * (a + pole) as a polynomial in (a - pole) / (a + pole).
+template <int Degree>
+std::string fit_gelu_ratio(double pole, double largest_a) {
+  const auto a_of = [&](double q) { return pole * (1 + q) / (1 - q); };
+  const auto target = [&](double q) {
+    const real a = a_of(q);
+    return static_cast<double>(normal_cdf(-a) * std::exp(a * a / 2) * (a + pole));
+  };
+  double largest;
+  const Eigen::VectorXd c =
+      minimax(chebyshev_points(-1, (largest_a - pole) / (largest_a + pole), 2000), Degree + 1, target,
+              [&](double q) { return 1 / target(q); }, &largest);
+  invact::coefficients<Degree + 1> p;
+  assign(p, c);
+  char text[240];
+  std::snprintf(text, sizeof text,
+                "// Phi(-a) * exp(a^2/2) * (a + pole) in q = (a - pole) / (a + pole), a in [0, %g]; relative "
+                "error %.1e.\n",
+                largest_a, largest);
+  return text + std::string("template <>\nstruct gelu_forward<binary32_format> {\n") +
+         constant("largest", static_cast<float>(largest_a)) + constant("pole", static_cast<float>(pole)) +
+         function("ratio", p) + "};\n";
+}
+
+inline std::string fit_gelu_forward() {
+  return fit_gelu_logistic<9>(bfloat16, -13.3, 8) + "\n" + fit_gelu_logistic<7>(binary16, -5.7, 0) +
+         "\n" + fit_gelu_ratio<10>(2.5, 14.5);
+}
+
+// Exactly sigmoid: P is log2(e). Below -100 even the scaled reciprocal is 0.
+inline std::string silu_forward_text() {
+  invact::coefficients<1> p{{static_cast<float>(1 / std::log(2.0L))}};
+  return "struct silu_forward {\n" + constant("smallest", -100.0f) + constant("scale", 0x1p-8f) +
+         constant("scale_bits", 8.0f) + function("exponent", p) + "};\n";
+}
+
+}  // namespace fit
