@@ -19,7 +19,7 @@ struct gelu {
 
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
-    return is_less(x, stationary_point) ? 1u : 0u;
+    return static_cast<uint32>(is_less(x, stationary_point));
   }
 };
 static_assert(is_activation_v<gelu>);

@@ -15,7 +15,7 @@ struct scaled_value {
   // value * 2^(exponent + shift), 0 where that is below 2^-126.
   INVACT_FUNCTION float scaled(int32 shift) const {
     const int32 e = exponent + shift + 127;
-    return value * float_from_bits(static_cast<uint32>(e > 0 ? e : 0) << 23);
+    return value * float_from_bits(select(e > 0, static_cast<uint32>(e), 0u) << 23);
   }
 };
 

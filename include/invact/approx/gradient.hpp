@@ -25,7 +25,7 @@ namespace detail {
 // u of the table, clamped to [0, 1], and NaN for a NaN y.
 template <class Table>
 INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
-  const float offset = piece != 0 ? Table::left_offset : Table::offset;
+  const float offset = select(piece != 0, Table::left_offset, Table::offset);
   const float u = multiply_add(y - Table::center, Table::scale, offset);
   return min_propagate_nan(max_propagate_nan(u, 0.0f), 1.0f);
 }
@@ -34,7 +34,7 @@ INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
 template <class Table>
 INVACT_FUNCTION float zero_if_vanished(float g, float y, uint32 piece) {
   const bool vanished = (float_bits(y) << 1) <= (float_bits(Table::vanishing) << 1);
-  return ((piece != 0) & vanished) ? 0.0f : g;
+  return select((piece != 0) & vanished, 0.0f, g);
 }
 
 // y * left(sqrt(log2(y_min / y)) - left_center): as y -> -0 the factor grows like x alone, so g keeps
@@ -43,9 +43,9 @@ INVACT_FUNCTION float zero_if_vanished(float g, float y, uint32 piece) {
 template <class Table, class Math>
 INVACT_FUNCTION float log_root_factor(float y) {
   const float magnitude = absolute(y);
-  const float kept = magnitude > Table::smallest ? magnitude : Table::smallest;
+  const float kept = select(magnitude > Table::smallest, magnitude, Table::smallest);
   const float d = Table::log2_minimum - Math::lg2(kept);
-  const float r = Math::sqrt(d > 0.0f ? d : 0.0f);
+  const float r = Math::sqrt(select(d > 0.0f, d, 0.0f));
   return y * horner(Table::left(), r - Table::left_center);
 }
 
@@ -71,7 +71,7 @@ struct split_root_approximant {
     const float t = Math::sqrt(detail::scaled_offset<Table>(y, piece));
     const float left = y * horner(Table::left(), t);
     const float right = horner(Table::right(), t);
-    return detail::zero_if_vanished<Table>(piece != 0 ? left : right, y, piece);
+    return detail::zero_if_vanished<Table>(select(piece != 0, left, right), y, piece);
   }
 };
 
@@ -83,7 +83,7 @@ struct log_root_approximant {
     const float t = Math::sqrt(detail::scaled_offset<Table>(y, 0));
     const float left = detail::log_root_factor<Table, Math>(y);
     const float right = horner(Table::right(), t);
-    return detail::zero_if_vanished<Table>(piece != 0 ? left : right, y, piece);
+    return detail::zero_if_vanished<Table>(select(piece != 0, left, right), y, piece);
   }
 };
 
@@ -101,9 +101,9 @@ struct joint_approximant {
     const float left = detail::log_root_factor<Table, Math>(y);
     const float inner = horner(Table::right_inner(), root - Table::inner_center);
     const float outer = horner(Table::right_outer(), root - Table::outer_center);
-    const float right = root < Table::right_split ? inner : outer;
-    const float far = piece != 0 ? left : right;
-    const float g = is_less(Table::near_limit, u) ? far : near;
+    const float right = select(root < Table::right_split, inner, outer);
+    const float far = select(piece != 0, left, right);
+    const float g = select(is_less(Table::near_limit, u), far, near);
     return detail::zero_if_vanished<Table>(g, y, piece);
   }
 };

@@ -23,7 +23,7 @@ struct logistic_evaluator {
     } else {
       // A NaN is lost here, and comes back with the last product.
       const float magnitude = absolute(kept);
-      const float bounded = magnitude < Table::largest ? magnitude : Table::largest;
+      const float bounded = select(magnitude < Table::largest, magnitude, Table::largest);
       exponent = multiply_add(-kept, horner(Table::exponent(), bounded), -Table::scale_bits);
     }
     return (kept * Table::scale) * Math::rcp(Table::scale + Math::ex2(exponent));
@@ -38,13 +38,13 @@ struct silu_float_evaluator {
   INVACT_FUNCTION static float evaluate(const Activation&, float x) {
     const float kept = max_propagate_nan(x, -104.0f);
     const float magnitude = absolute(x);
-    const float bounded = magnitude < 104.0f ? -magnitude : -104.0f;
+    const float bounded = select(magnitude < 104.0f, -magnitude, -104.0f);
     const detail::scaled_value e = detail::exp_sum(bounded, 0.0f);
     const float r = detail::refined_rcp<Math>(1.0f + e.scaled(0));
     const float right = kept * r;
     const float left = (kept * e.scaled(32)) * r * 0x1p-32f;
     const bool vanishes = is_less(x, -103.5f);
-    return vanishes ? -0.0f : sign_bit(x) ? left : right;
+    return select(vanishes, -0.0f, select(sign_bit(x), left, right));
   }
 };
 
@@ -57,7 +57,7 @@ struct gelu_float_evaluator {
   INVACT_FUNCTION static float evaluate(const Activation&, float x) {
     const float kept = max_propagate_nan(x, -Table::largest);
     const float magnitude = absolute(x);
-    const float a = magnitude < Table::largest ? magnitude : Table::largest;
+    const float a = select(magnitude < Table::largest, magnitude, Table::largest);
     const float high = float_from_bits(float_bits(a) & 0xfffff000u);
     const detail::scaled_value e =
         detail::exp_sum(-0.5f * (high * high), -0.5f * (a - high) * (a + high));
@@ -66,7 +66,7 @@ struct gelu_float_evaluator {
     const float right = multiply_add(-a, ratio * e.scaled(0), kept);
     const float left = (kept * e.scaled(32)) * ratio * 0x1p-32f;
     const bool vanishes = is_less(x, -Table::largest);
-    return vanishes ? -0.0f : sign_bit(x) ? left : right;
+    return select(vanishes, -0.0f, select(sign_bit(x), left, right));
   }
 };
 

@@ -27,8 +27,25 @@ INVACT_FUNCTION float float_from_bits(uint32 bits) { return bit_cast<float>(bits
 inline constexpr uint32 float_sign_mask = 0x80000000u;
 inline constexpr uint32 float_infinity_bits = 0x7f800000u;
 
-// Whether x is a NaN, by its bits.
-INVACT_FUNCTION bool is_nan(float x) { return (float_bits(x) << 1) > (float_infinity_bits << 1); }
+// Whether x is a NaN, by its bits. The comparison is signed because SSE2 has no other.
+INVACT_FUNCTION bool is_nan(float x) {
+  return static_cast<int32>(float_bits(x) & ~float_sign_mask) > static_cast<int32>(float_infinity_bits);
+}
+
+// condition ? a : b, both of them computed. On the host a conditional operator would let the compiler
+// move the computation of a or b into a branch, and g++ does not vectorise a loop with floating-point
+// arithmetic in a branch (it might trap); bitwise, no branch exists.
+INVACT_FUNCTION uint32 select(bool condition, uint32 a, uint32 b) {
+#if INVACT_DEVICE_CODE
+  return condition ? a : b;
+#else
+  const uint32 mask = 0u - static_cast<uint32>(condition);
+  return (a & mask) | (b & ~mask);
+#endif
+}
+INVACT_FUNCTION float select(bool condition, float a, float b) {
+  return float_from_bits(select(condition, float_bits(a), float_bits(b)));
+}
 
 // Whether the sign bit is set: true for -0 and for negative NaNs.
 INVACT_FUNCTION bool sign_bit(float x) { return (float_bits(x) >> 31) != 0; }
@@ -47,8 +64,8 @@ INVACT_FUNCTION float max_propagate_nan(float x, float bound) {
   asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
   return r;
 #else
-  const float larger = x < bound ? bound : x;
-  return is_nan(x) ? x : larger;
+  const float larger = select(x < bound, bound, x);
+  return select(is_nan(x), x, larger);
 #endif
 }
 
@@ -59,8 +76,8 @@ INVACT_FUNCTION float min_propagate_nan(float x, float bound) {
   asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
   return r;
 #else
-  const float smaller = x < bound ? x : bound;
-  return is_nan(x) ? x : smaller;
+  const float smaller = select(x < bound, x, bound);
+  return select(is_nan(x), x, smaller);
 #endif
 }
 

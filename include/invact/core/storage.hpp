@@ -64,7 +64,7 @@ struct bfloat16_format {
     const uint32 b = float_bits(x);
     const uint32 rounded = (b + 0x7fffu + ((b >> 16) & 1u)) >> 16;
     const uint32 quiet = (b >> 16) | 0x40u;
-    return static_cast<code>(is_nan(x) ? quiet : rounded);
+    return static_cast<code>(select(is_nan(x), quiet, rounded));
 #endif
   }
 
@@ -92,9 +92,9 @@ struct binary16_format {
     // A subnormal is put under the exponent of 2^-14 and that hidden bit is subtracted again: unlike
     // a multiplication of a subnormal float, this survives denormals-are-zero.
     const float subnormal = float_from_bits((magnitude << 13) + 0x38800000u) - 0x1p-14f;
-    const uint32 special = magnitude >= 0x7c00u ? (112u << 23) : 0u;
+    const uint32 special = select(magnitude >= 0x7c00u, 112u << 23, 0u);
     const uint32 normal = (magnitude << 13) + (112u << 23) + special;
-    const uint32 b = magnitude < 0x0400u ? float_bits(subnormal) : normal;
+    const uint32 b = select(magnitude < 0x0400u, float_bits(subnormal), normal);
     return float_from_bits(b | sign_mask);
 #endif
   }
@@ -110,9 +110,9 @@ struct binary16_format {
     const uint32 normal = (b - (112u << 23) + 0xfffu + ((b >> 13) & 1u)) >> 13;
     // 0.5f has an ULP of 2^-24, half's smallest subnormal: the addition itself rounds.
     const uint32 subnormal = float_bits(float_from_bits(b) + 0.5f) - 0x3f000000u;
-    const uint32 large = b > float_infinity_bits ? 0x7e00u : 0x7c00u;
-    const uint32 finite = b < 0x38800000u ? subnormal : normal;
-    const uint32 magnitude = b >= 0x477ff000u ? large : finite;
+    const uint32 large = select(b > float_infinity_bits, 0x7e00u, 0x7c00u);
+    const uint32 finite = select(b < 0x38800000u, subnormal, normal);
+    const uint32 magnitude = select(b >= 0x477ff000u, large, finite);
     return static_cast<code>(magnitude | ((float_bits(x) >> 16) & 0x8000u));
 #endif
   }
@@ -127,9 +127,9 @@ struct binary16_format {
     const uint32 b = float_bits(x) & 0x7fffffffu;
     const uint32 normal = (b - (112u << 23)) >> 13;
     const uint32 subnormal =
-        static_cast<uint32>(static_cast<int32>(b < 0x38800000u ? float_from_bits(b) * 0x1p24f : 0.0f));
-    const uint32 finite = b < 0x38800000u ? subnormal : normal;
-    const uint32 magnitude = b >= 0x47800000u ? 0x7bffu : finite;
+        static_cast<uint32>(static_cast<int32>(select(b < 0x38800000u, float_from_bits(b) * 0x1p24f, 0.0f)));
+    const uint32 finite = select(b < 0x38800000u, subnormal, normal);
+    const uint32 magnitude = select(b >= 0x47800000u, 0x7bffu, finite);
     return static_cast<code>(magnitude | ((float_bits(x) >> 16) & 0x8000u));
 #endif
   }

@@ -52,14 +52,16 @@ INVACT_FUNCTION void forward_block(const Op& op, int count, const X* x, Bias bia
     load_block<N>(bias, count, b);
     for (int i = 0; i < N; ++i) in[i] = in[i] + b[i];
   }
-  storage_of<Op> out[N];
+  // Codes, not the storage type itself: g++ does not vectorise assignments of a class.
+  using traits = storage_traits<storage_of<Op>>;
+  typename traits::code out[N];
   uint32 pieces[N];
   for (int i = 0; i < N; ++i) {
     const auto e = op.forward(in[i]);
-    out[i] = e.y;
+    out[i] = traits::to_code(e.y);
     pieces[i] = e.piece;
   }
-  for (int i = 0; i < count; ++i) y[i] = out[i];
+  for (int i = 0; i < count; ++i) y[i] = traits::from_code(out[i]);
   if constexpr (Op::mask_bits > 0) {
     uint8 bytes[N];
     for (int i = 0; i < N; ++i) bytes[i] = static_cast<uint8>(pieces[i]);

@@ -50,21 +50,21 @@ struct mantissa_bit {
         take_up = distance < step / 2 || (distance == step / 2 && (up & step) == 0);
       }
       take_up = (take_up | (up < step)) & (up < Format::infinity);
-      const uint32 nearest = take_up ? up : up - step;
+      const uint32 nearest = select(take_up, up, up - step);
       constexpr uint32 kept = Format::min_kept & ~(step - 1u);
       const bool vanishes = (truncated < Format::min_kept) & (piece != 0);
-      const uint32 magnitude = vanishes ? (kept | piece) : nearest;
+      const uint32 magnitude = select(vanishes, kept | piece, nearest);
       const uint32 packed = magnitude | (rounded & Format::sign);
       const bool takes_index = ((rounded & (Format::sign - 1u)) < Format::infinity) &
                                carries<Activation, Format>(rounded);
-      return static_cast<code>(takes_index ? packed : rounded);
+      return static_cast<code>(select(takes_index, packed, static_cast<uint32>(rounded)));
     }
   }
 
   template <class Activation, class Format>
   INVACT_FUNCTION static uint32 decode(typename Format::code code, uint32 /*mask*/) {
     constexpr uint32 low = (1u << piece_bits_v<Activation>) - 1u;
-    return carries<Activation, Format>(code) ? (code & low) : 0u;
+    return select(carries<Activation, Format>(code), code & low, 0u);
   }
 
   // Whether a finite code lies in the activation's ambiguous range.
