@@ -21,14 +21,14 @@ constexpr uint64 lane_mask() {
 }
 
 // Eight bytes as a little-endian word, whatever the machine's order: compilers see one load here.
-INVACT_FUNCTION uint64 load_bytes(const uint8* p) {
+INVACT_INLINE uint64 load_bytes(const uint8* p) {
   return uint64{p[0]} | uint64{p[1]} << 8 | uint64{p[2]} << 16 | uint64{p[3]} << 24 |
          uint64{p[4]} << 32 | uint64{p[5]} << 40 | uint64{p[6]} << 48 | uint64{p[7]} << 56;
 }
 
 // The indices of eight elements, each < 2^Bits, to Bits bytes.
 template <int Bits>
-INVACT_FUNCTION void pack_eight(const uint8* pieces, uint8* mask) {
+INVACT_INLINE void pack_eight(const uint8* pieces, uint8* mask) {
   uint64 w = load_bytes(pieces);
   w = (w | w >> (8 - Bits)) & lane_mask<2 * Bits, 16>();
   w = (w | w >> (16 - 2 * Bits)) & lane_mask<4 * Bits, 32>();
@@ -38,7 +38,7 @@ INVACT_FUNCTION void pack_eight(const uint8* pieces, uint8* mask) {
 
 // The inverse of pack_eight.
 template <int Bits>
-INVACT_FUNCTION void unpack_eight(const uint8* mask, uint8* pieces) {
+INVACT_INLINE void unpack_eight(const uint8* mask, uint8* pieces) {
   uint64 w = 0;
   for (int k = 0; k < Bits; ++k) w |= uint64{mask[k]} << (8 * k);
   w = (w | w << (32 - 4 * Bits)) & lane_mask<4 * Bits, 32>();
