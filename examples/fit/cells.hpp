@@ -151,9 +151,14 @@ inline cell_set make_float_cells(const activation& a, int spent_bits, real large
         detail::add_cell(set, a, -value(c), piece, -(value(c) + value(c + 1)) / 2,
                          -(value(c) + value(c - 1)) / 2, step);
       } else {
-        const std::int64_t odd = (c & ~std::int64_t{1}) | piece;
-        detail::add_cell(set, a, -value(odd), piece, -value(odd + 1), -value(odd - 1),
-                         step > 1 ? step / 2 : (odd == c ? 1 : 0));
+        // y is rounded to float first; a wrong low bit is then a tie, and goes to the code whose next bit
+        // is 0: of four codes one gets the rounding cells of three, and one only its own.
+        const std::int64_t code_of_piece = (c & ~std::int64_t{1}) | piece;
+        const bool wide = (code_of_piece & 2) == 0;
+        const auto edge = [&](std::int64_t from) { return -(value(from) + value(from + 1)) / 2; };
+        const real stands_for = step == 1 ? (code_of_piece == c ? 1 : 0) : wide ? step / 3.0L : step;
+        detail::add_cell(set, a, -value(code_of_piece), piece, edge(code_of_piece + (wide ? 1 : 0)),
+                         edge(code_of_piece - (wide ? 2 : 1)), stands_for);
       }
       c -= step;
     }

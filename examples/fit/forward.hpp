@@ -47,7 +47,7 @@ inline std::vector<double> chebyshev_points(double low, double high, int n) {
 
 // x * sigmoid(x * P(|x|)): the error of P(a) at x = -a, in ULP of the stored y, normal or subnormal.
 template <int Degree>
-std::string fit_gelu_logistic(const format& f, double smallest, double scale_bits) {
+std::string fit_gelu_logistic(const format& f, double largest_a, double smallest, double scale_bits) {
   const auto target = [](double a) {
     // log2(Phi(a) / Phi(-a)) / a, and its limit at 0.
     if (a < 1e-9) return static_cast<double>(4 * inverse_sqrt_2pi / std::log(2.0L));
@@ -63,16 +63,16 @@ std::string fit_gelu_logistic(const format& f, double smallest, double scale_bit
   };
   double largest;
   const Eigen::VectorXd c =
-      minimax(chebyshev_points(0, -smallest, 4000), Degree + 1, target, weight, &largest);
+      minimax(chebyshev_points(0, largest_a, 4000), Degree + 1, target, weight, &largest);
   invact::coefficients<Degree + 1> p;
   assign(p, c);
   char text[200];
   std::snprintf(text, sizeof text,
                 "// log2(Phi(a) / Phi(-a)) / a on a in [0, %g], weight: ULP of y; error %.3f ULP.\n",
-                -smallest, largest);
+                largest_a, largest);
   return text + std::string("template <>\nstruct gelu_forward<") + f.name + "> {\n" +
          constant("smallest", static_cast<float>(smallest)) +
-         constant("largest", static_cast<float>(-smallest)) +
+         constant("largest", static_cast<float>(largest_a)) +
          constant("scale", static_cast<float>(std::exp2(-scale_bits))) +
          constant("scale_bits", static_cast<float>(scale_bits)) + function("exponent", p) + "};\n";
 }
@@ -102,8 +102,8 @@ std::string fit_gelu_ratio(double pole, double largest_a) {
 }
 
 inline std::string fit_gelu_forward() {
-  return fit_gelu_logistic<9>(bfloat16, -13.3, 8) + "\n" + fit_gelu_logistic<7>(binary16, -5.7, 0) +
-         "\n" + fit_gelu_ratio<10>(2.5, 14.5);
+  return fit_gelu_logistic<9>(bfloat16, 13.3, -15, 8) + "\n" + fit_gelu_logistic<7>(binary16, 5.7, -20, 0) +
+         "\n" + fit_gelu_ratio<11>(1.5, 14.5);
 }
 
 // Exactly sigmoid: P is log2(e). Below -100 even the scaled reciprocal is 0.

@@ -109,8 +109,8 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
   // The cost has several minima: take the best of a grid first.
   std::vector<double> best{0.0, 0.0};
   double least = 1e9;
-  for (double shift = -0.4; shift < 1.3; shift += 0.2) {
-    for (double left_shift = spent == 0 ? shift : -1.2; left_shift < 1.3; left_shift += spent == 0 ? 9 : 0.2) {
+  for (double shift = -2; shift < 2.1; shift += 0.2) {
+    for (double left_shift = spent == 0 ? shift : -2; left_shift < 2.1; left_shift += spent == 0 ? 9 : 0.2) {
       const double value = attempt({shift, left_shift});
       if (value < least) {
         least = value;

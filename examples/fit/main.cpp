@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
     add(gelu_text, fit_log_root<6, 8>(g, bfloat16, spent, "gelu_accurate"), "gelu accurate bfloat16" + tail);
     add(gelu_text, fit_split_root<4, 7>(g, bfloat16, spent, "gelu_fast"), "gelu fast bfloat16" + tail);
     add(gelu_text, fit_log_root<7, 11>(g, binary16, spent, "gelu_accurate"), "gelu accurate binary16" + tail);
-    add(gelu_text, fit_split_root<5, 9>(g, binary16, spent, "gelu_fast"), "gelu fast binary16" + tail);
+    add(gelu_text, fit_split_root<6, 10>(g, binary16, spent, "gelu_fast"), "gelu fast binary16" + tail);
     add(gelu_text, fit_joint<10, 11, 11>(g, spent, "gelu_accurate", 0.24, 6.0), "gelu accurate binary32" + tail);
     add(silu_text, fit_joint<10, 11, 11>(s, spent, "silu_accurate", 0.24, 17.0), "silu accurate binary32" + tail);
   }

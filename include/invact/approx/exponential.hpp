@@ -7,15 +7,18 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// value * 2^exponent, value in [0.7, 1.42]: the caller picks a scale at which nothing underflows.
-struct scaled_value {
-  float value;
+// (1 + excess) * 2^exponent, |excess| < 0.42: kept apart so that a product with it rounds once, and so
+// that the caller picks a scale at which nothing underflows.
+struct scaled_exponential {
+  float excess;
   int32 exponent;
 
-  // value * 2^(exponent + shift), 0 where that is below 2^-126.
-  INVACT_FUNCTION float scaled(int32 shift) const {
+  INVACT_FUNCTION float significand_times(float x) const { return fused_multiply_add(x, excess, x); }
+
+  // x * 2^(exponent + shift), 0 where the power is below 2^-126.
+  INVACT_FUNCTION float scale(float x, int32 shift) const {
     const int32 e = exponent + shift + 127;
-    return value * float_from_bits(select(e > 0, static_cast<uint32>(e), 0u) << 23);
+    return x * float_from_bits(select(e > 0, static_cast<uint32>(e), 0u) << 23);
   }
 };
 
@@ -24,7 +27,7 @@ struct scaled_value {
 // a * log2(e) is formed in two parts, the first of them exact: twelve leading bits of a times eleven of
 // log2(e). Masks split the numbers, so neither a missing FMA nor -ffast-math (which may reassociate
 // sums, but cannot see through a mask) loses the small part.
-INVACT_FUNCTION scaled_value exp_sum(float a, float b) {
+INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) {
   constexpr float log2e = 0x1.715476p+0f;
   constexpr float log2e_high = 0x1.714p+0f;
   constexpr float log2e_low = 0x1.47652cp-12f;
@@ -34,15 +37,29 @@ INVACT_FUNCTION scaled_value exp_sum(float a, float b) {
   const int32 n = static_cast<int32>(exact - 0.5f);
   // At most 23 significant bits, so clearing the last changes nothing but what the compiler knows.
   const float f = float_from_bits(float_bits(exact - static_cast<float>(n)) & ~1u);
-  const float rest = multiply_add(a_high, log2e_low, (a_low + b) * log2e);
-  return {exp2_fraction(f + rest), n};
+  const float sum = f + multiply_add(a_high, log2e_low, (a_low + b) * log2e);
+  return {exp2_slope(sum) * sum, n};
 }
 
-// 1/d for d in [1, 2^100], within 1 ULP: the approximate reciprocal and a Newton step.
+// 1/d for d in [1, 2^100], within 1 ULP whatever the hardware's last two bits are.
 template <class Math>
 INVACT_FUNCTION float refined_rcp(float d) {
   const float r = Math::rcp(d);
-  return multiply_add(r, multiply_add(-d, r, 1.0f), r);
+  return fused_multiply_add(r, fused_multiply_add(-d, r, 1.0f), r);
+}
+
+// n / d nearly correctly rounded, from 1/d: the remainder corrects the quotient.
+INVACT_FUNCTION float divide(float n, float d, float reciprocal) {
+  const float quotient = n * reciprocal;
+  return fused_multiply_add(fused_multiply_add(-quotient, d, n), reciprocal, quotient);
+}
+
+// f(x) from v * 2^e.exponent = |f(-|x|)|, for an f with f(x) - f(-x) = x: -v on the left, x - v on the
+// right, where a NaN goes too. The left side is scaled in two steps, so that only y itself can underflow.
+INVACT_FUNCTION float reflect(float x, float v, scaled_exponential e) {
+  const float right = x - e.scale(v, 0);
+  const float left = -(e.scale(v, 32) * 0x1p-32f);
+  return select(is_less(x, 0.0f), left, right);
 }
 
 }  // namespace detail

@@ -11,7 +11,8 @@ INVACT_NAMESPACE_BEGIN
 //
 // Table::scale is 2^-k, k = Table::scale_bits: both sides of the quotient carry it, so that its
 // denominator stays below 2^126 (where rcp flushes to zero) for every y that is normal in the storage
-// type. Below x = Table::smallest y is -0, for -inf too; above Table::largest P is held constant.
+// type. P is held constant above Table::largest, and x above
+// Table::smallest, where y is already -0.
 template <class Table, class Math = native_math>
 struct logistic_evaluator {
   template <class Activation>
@@ -30,43 +31,40 @@ struct logistic_evaluator {
   }
 };
 
-// SiLU for float storage: x / (1 + e^-x) from e = exp(-|x|), which cannot overflow; on the left
-// x * e / (1 + e), with e scaled by 2^32 so that only y itself can underflow. Below -104, -0.
+// SiLU for float storage, from e = exp(-|x|), which cannot overflow: |f(-|x|)| = |x| * e / (1 + e).
+// Within 4 ULP, with any rcp that is within 2 ULP. Below -104, -0.
 template <class Math = native_math>
 struct silu_float_evaluator {
+  static constexpr float largest = 104.0f;
+
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float x) {
-    const float kept = max_propagate_nan(x, -104.0f);
     const float magnitude = absolute(x);
-    const float bounded = select(magnitude < 104.0f, -magnitude, -104.0f);
-    const detail::scaled_value e = detail::exp_sum(bounded, 0.0f);
-    const float r = detail::refined_rcp<Math>(1.0f + e.scaled(0));
-    const float right = kept * r;
-    const float left = (kept * e.scaled(32)) * r * 0x1p-32f;
-    const bool vanishes = is_less(x, -103.5f);
-    return select(vanishes, -0.0f, select(sign_bit(x), left, right));
+    const float a = select(magnitude < largest, magnitude, largest);
+    const detail::scaled_exponential e = detail::exp_sum(-a, 0.0f);
+    const float d = 1.0f + e.scale(e.significand_times(1.0f), 0);
+    const float v = detail::divide(e.significand_times(a), d, detail::refined_rcp<Math>(d));
+    return select(is_less(x, -largest), -0.0f, detail::reflect(x, v, e));
   }
 };
 
-// GELU (erf) for float storage, through q = Phi(-a) = exp(-a^2/2) * R(a), a = |x|: y = x - x*q on the
-// right and x*q on the left. R(a) * (a + Table::pole) is a polynomial in (a - pole) / (a + pole). a^2 is
-// formed exactly, as the square of its twelve leading bits and a remainder.
+// GELU (erf) for float storage, from Phi(-a) = exp(-a^2/2) * R(a), a = |x|; R(a) * (a + Table::pole) is a
+// polynomial in (a - pole) / (a + pole). a^2 is formed exactly, as the square of its twelve leading bits
+// and a remainder. Within 4 ULP, with any rcp that is within 2 ULP. Below -Table::largest, -0.
 template <class Table, class Math = native_math>
 struct gelu_float_evaluator {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float x) {
-    const float kept = max_propagate_nan(x, -Table::largest);
     const float magnitude = absolute(x);
     const float a = select(magnitude < Table::largest, magnitude, Table::largest);
     const float high = float_from_bits(float_bits(a) & 0xfffff000u);
-    const detail::scaled_value e =
+    const detail::scaled_exponential e =
         detail::exp_sum(-0.5f * (high * high), -0.5f * (a - high) * (a + high));
-    const float r = detail::refined_rcp<Math>(a + Table::pole);
-    const float ratio = horner(Table::ratio(), (a - Table::pole) * r) * r;
-    const float right = multiply_add(-a, ratio * e.scaled(0), kept);
-    const float left = (kept * e.scaled(32)) * ratio * 0x1p-32f;
-    const bool vanishes = is_less(x, -Table::largest);
-    return select(vanishes, -0.0f, select(sign_bit(x), left, right));
+    const float d = a + Table::pole;
+    const float r = detail::refined_rcp<Math>(d);
+    const float ratio = horner(Table::ratio(), (a - Table::pole) * r);
+    const float v = detail::divide(a * e.significand_times(ratio), d, r);
+    return select(is_less(x, -Table::largest), -0.0f, detail::reflect(x, v, e));
   }
 };
 

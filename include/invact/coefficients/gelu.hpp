@@ -59,7 +59,7 @@ struct gelu_fast<bfloat16_format, 0> {
   }
 };
 
-// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.000, 1.039, 1.062 x floor
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.000, 1.039, 1.063 x floor
 template <>
 struct gelu_accurate<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
@@ -81,25 +81,26 @@ struct gelu_accurate<binary16_format, 0> {
   }
 };
 
-// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.048, 1.284, 1.735 x floor
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.028, 1.085, 1.358 x floor
 template <>
 struct gelu_fast<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.09f95ap-2f;
-  static constexpr float offset = 0x1.69625ap-5f;
-  static constexpr float left_offset = 0x1.69c1fp-5f;
+  static constexpr float scale = 0x1.06906ap-2f;
+  static constexpr float offset = 0x1.64c532p-5f;
+  static constexpr float left_offset = 0x1.64e38ep-5f;
   static constexpr float vanishing = 0x1p-24f;
-  INVACT_FUNCTION static constexpr coefficients<6> left() {
-    return {{-0x1.23d144p-5f, 0x1.c0a6d4p+3f, -0x1.0b818ap+7f, 0x1.a2b87cp+10f, -0x1.3a175ep+13f,
-              0x1.758114p+14f}};
+  INVACT_FUNCTION static constexpr coefficients<7> left() {
+    return {{0x1.cd4292p-6f, 0x1.f1f8bcp+2f, 0x1.9bdf3cp+6f, -0x1.3781bcp+11f, 0x1.a3008ap+14f,
+              -0x1.073122p+17f, 0x1.01fd88p+18f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<10> right() {
-    return {{0x1.348296p-8f, 0x1.afa4fap+0f, 0x1.835248p+2f, -0x1.147016p+4f, 0x1.1bcd5ep+4f,
-              0x1.e43aa2p+3f, -0x1.924ep+6f, 0x1.320a66p+7f, -0x1.82431p+6f, 0x1.5c9456p+4f}};
+  INVACT_FUNCTION static constexpr coefficients<11> right() {
+    return {{0x1.3b0676p-8f, 0x1.a2207ap+0f, 0x1.09e522p+3f, -0x1.6ebd12p+5f, 0x1.9948d2p+7f,
+              -0x1.5b8a02p+9f, 0x1.838f1ep+10f, -0x1.16a70ep+11f, 0x1.f048bp+10f, -0x1.ed245ap+9f,
+              0x1.9eed58p+7f}};
   }
 };
 
-// floor 3.901e-05, 3.222e-07, 2.533e-07; reached 1.113, 2.039, 4.714 x floor
+// floor 3.901e-05, 3.222e-07, 2.533e-07; reached 1.113, 2.038, 4.713 x floor
 template <>
 struct gelu_accurate<binary32_format, 0> {
   static constexpr float center = -0x1.5c19dep-3f;
@@ -196,31 +197,32 @@ struct gelu_accurate<binary16_format, 1> {
   }
 };
 
-// floor 6.182e-03, 5.064e-04, 3.973e-04; reached 1.000, 1.089, 1.404 x floor
+// floor 6.182e-03, 5.064e-04, 3.973e-04; reached 1.000, 1.030, 1.201 x floor
 template <>
 struct gelu_fast<binary16_format, 1> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.06906ap-2f;
-  static constexpr float offset = 0x1.650d66p-5f;
-  static constexpr float left_offset = 0x1.64d3f8p-5f;
+  static constexpr float scale = 0x1.d41d42p-3f;
+  static constexpr float offset = 0x1.3e4388p-5f;
+  static constexpr float left_offset = 0x1.3e2646p-5f;
   static constexpr float vanishing = 0x1p-24f;
-  INVACT_FUNCTION static constexpr coefficients<6> left() {
-    return {{0x1.0aac24p-6f, 0x1.54e784p+3f, -0x1.8934aap+5f, 0x1.7159bep+9f, -0x1.4f198ep+12f,
-              0x1.decb78p+13f}};
+  INVACT_FUNCTION static constexpr coefficients<7> left() {
+    return {{0x1.35ed48p-6f, 0x1.2680b4p+3f, 0x1.3e9e2p+6f, -0x1.2409bap+11f, 0x1.b9348ap+14f,
+              -0x1.304d12p+17f, 0x1.452616p+18f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<10> right() {
-    return {{-0x1.8d9fb6p-10f, 0x1.ed948ep+0f, 0x1.5b2c96p+1f, 0x1.f29d16p+2f, -0x1.635ddcp+6f,
-              0x1.1f1504p+8f, -0x1.074344p+9f, 0x1.14a4acp+9f, -0x1.2f1d7cp+8f, 0x1.0abc82p+6f}};
+  INVACT_FUNCTION static constexpr coefficients<11> right() {
+    return {{-0x1.00f1ccp-11f, 0x1.f8b562p+0f, 0x1.2ece3p+2f, -0x1.3816a2p+3f, 0x1.848974p+2f,
+              -0x1.ba7954p+5f, 0x1.10456ep+8f, -0x1.46cac6p+9f, 0x1.a37952p+9f, -0x1.0fc23ep+9f,
+              0x1.1657c6p+7f}};
   }
 };
 
-// floor 7.277e-05, 6.217e-07, 4.888e-07; reached 1.004, 1.426, 2.624 x floor
+// floor 7.884e-05, 6.958e-07, 5.470e-07; reached 1.001, 1.312, 2.365 x floor
 template <>
 struct gelu_accurate<binary32_format, 1> {
   static constexpr float center = -0x1.5c19dep-3f;
   static constexpr float scale = 0x1.555556p-3f;
-  static constexpr float offset = -0x1.935478p-30f;
-  static constexpr float left_offset = 0x1.311ee8p-34f;
+  static constexpr float offset = -0x1.3dff22p-30f;
+  static constexpr float left_offset = -0x1.1eff92p-29f;
   static constexpr float vanishing = 0x1.000002p-126f;
   static constexpr float left_center = 0x1.a900eep+0f;
   static constexpr float log2_minimum = -0x1.473fe8p+1f;
@@ -230,31 +232,31 @@ struct gelu_accurate<binary32_format, 1> {
   static constexpr float inner_center = 0x1.3f5356p-2f;
   static constexpr float outer_center = 0x1.8a8de4p-1f;
   INVACT_FUNCTION static constexpr coefficients<11> near_minimum() {
-    return {{0x1.079ba8p-21f, 0x1.2343b4p+1f, 0x1.cca2ecp+2f, -0x1.5ed164p+4f, 0x1.0b67ecp+5f,
-              -0x1.85c8bep+6f, -0x1.57ee4cp+6f, -0x1.df4572p+9f, 0x1.0c2858p+16f, -0x1.a1c3ecp+15f,
-              -0x1.8c8382p+21f}};
+    return {{-0x1.3e91aep-22f, 0x1.234424p+1f, 0x1.ccc96p+2f, -0x1.5f1d0ep+4f, 0x1.f6c0aep+4f,
+              -0x1.651816p+6f, 0x1.2e5642p+9f, -0x1.2ac5aep+11f, -0x1.0d610ep+15f, 0x1.009d9ap+15f,
+              0x1.19d928p+21f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> left() {
-    return {{0x1.1932p+1f, 0x1.24db3cp+0f, -0x1.21ce38p-6f, 0x1.1b8f16p-6f, -0x1.288244p-7f,
-              0x1.e0052cp-9f, -0x1.689608p-10f, 0x1.e4c70ep-12f, -0x1.cdb8fcp-14f, 0x1.085b2p-16f,
-              -0x1.412fc6p-20f, 0x1.3d3b6cp-25f}};
+    return {{0x1.1932p+1f, 0x1.24db38p+0f, -0x1.21d1b2p-6f, 0x1.1b9448p-6f, -0x1.285fcep-7f,
+              0x1.dffcaap-9f, -0x1.69a3a2p-10f, 0x1.e49f4cp-12f, -0x1.c9a0fp-14f, 0x1.039c6cp-16f,
+              -0x1.38e09p-20f, 0x1.32ef2cp-25f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> right_inner() {
     return {{0x1.d3294ap-1f, 0x1.27ed08p+1f, -0x1.4e9b58p+2f, -0x1.f876d8p+2f, 0x1.56b8bcp+3f,
-              0x1.068d2ep+4f, 0x1.0cff4ep+5f, 0x1.d6ce62p+4f, 0x1.17431ep+3f, -0x1.3720dp+7f,
-              -0x1.102d12p+9f, -0x1.94ff26p+9f}};
+              0x1.068d2ep+4f, 0x1.0cff4ep+5f, 0x1.d6ce62p+4f, 0x1.174324p+3f, -0x1.3720d2p+7f,
+              -0x1.102d12p+9f, -0x1.94ff24p+9f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> right_outer() {
-    return {{0x1.0100cep+0f, -0x1.c2b51cp-4f, 0x1.495034p+0f, -0x1.d33912p+2f, 0x1.42355ep+3f,
-              0x1.c904bcp+6f, -0x1.045e42p+9f, -0x1.150ceap+9f, 0x1.7f1d22p+12f, -0x1.056c6p+8f,
-              -0x1.c253eep+14f, 0x1.08f566p+13f}};
+    return {{0x1.0100cep+0f, -0x1.c2b51cp-4f, 0x1.495034p+0f, -0x1.d33912p+2f, 0x1.42355ap+3f,
+              0x1.c904b8p+6f, -0x1.045e3ep+9f, -0x1.150cdp+9f, 0x1.7f1d14p+12f, -0x1.05708p+8f,
+              -0x1.c253d4p+14f, 0x1.08f65cp+13f}};
   }
 };
 
 // log2(Phi(a) / Phi(-a)) / a on a in [0, 13.3], weight: ULP of y; error 0.176 ULP.
 template <>
 struct gelu_forward<bfloat16_format> {
-  static constexpr float smallest = -0x1.a9999ap+3f;
+  static constexpr float smallest = -0x1.ep+3f;
   static constexpr float largest = 0x1.a9999ap+3f;
   static constexpr float scale = 0x1p-8f;
   static constexpr float scale_bits = 0x1p+3f;
@@ -268,7 +270,7 @@ struct gelu_forward<bfloat16_format> {
 // log2(Phi(a) / Phi(-a)) / a on a in [0, 5.7], weight: ULP of y; error 0.049 ULP.
 template <>
 struct gelu_forward<binary16_format> {
-  static constexpr float smallest = -0x1.6cccccp+2f;
+  static constexpr float smallest = -0x1.4p+4f;
   static constexpr float largest = 0x1.6cccccp+2f;
   static constexpr float scale = 0x1p+0f;
   static constexpr float scale_bits = 0x0p+0f;
@@ -278,15 +280,15 @@ struct gelu_forward<binary16_format> {
   }
 };
 
-// Phi(-a) * exp(a^2/2) * (a + pole) in q = (a - pole) / (a + pole), a in [0, 14.5]; relative error 5.7e-09.
+// Phi(-a) * exp(a^2/2) * (a + pole) in q = (a - pole) / (a + pole), a in [0, 14.5]; relative error 7.6e-09.
 template <>
 struct gelu_forward<binary32_format> {
   static constexpr float largest = 0x1.dp+3f;
-  static constexpr float pole = 0x1.4p+1f;
-  INVACT_FUNCTION static constexpr coefficients<11> ratio() {
-    return {{0x1.69cee6p-1f, -0x1.bc19c8p-2f, 0x1.0e4f3p-3f, 0x1.2eb82p-7f, -0x1.0c76dp-6f,
-              -0x1.a7c13ep-10f, 0x1.4a07eep-9f, 0x1.7b0ea6p-11f, -0x1.2fdb96p-12f, -0x1.8e145cp-13f,
-              -0x1.8566c6p-16f}};
+  static constexpr float pole = 0x1.8p+0f;
+  INVACT_FUNCTION static constexpr coefficients<12> ratio() {
+    return {{0x1.3c144p-1f, -0x1.8f904ep-3f, -0x1.d70138p-5f, 0x1.2535b8p-6f, 0x1.210f6ep-6f,
+              0x1.05910ap-8f, -0x1.404226p-9f, -0x1.6480aep-9f, -0x1.0d5d44p-10f, 0x1.146cep-12f,
+              0x1.e00f2ap-12f, 0x1.2f007p-13f}};
   }
 };
 

@@ -77,7 +77,7 @@ struct silu_fast<binary16_format, 0> {
   }
 };
 
-// floor 4.432e-05, 3.807e-07, 3.657e-07; reached 1.003, 1.157, 1.250 x floor
+// floor 4.432e-05, 3.807e-07, 3.657e-07; reached 1.003, 1.158, 1.250 x floor
 template <>
 struct silu_accurate<binary32_format, 0> {
   static constexpr float center = -0x1.1d25dp-2f;
@@ -171,13 +171,13 @@ struct silu_fast<binary16_format, 1> {
   }
 };
 
-// floor 7.124e-05, 6.621e-07, 6.360e-07; reached 1.191, 1.376, 1.408 x floor
+// floor 5.879e-05, 6.826e-07, 6.557e-07; reached 1.170, 1.173, 1.209 x floor
 template <>
 struct silu_accurate<binary32_format, 1> {
   static constexpr float center = -0x1.1d25dp-2f;
   static constexpr float scale = 0x1.e1e1e2p-5f;
-  static constexpr float offset = -0x1.32b89cp-29f;
-  static constexpr float left_offset = -0x1.a3bb46p-31f;
+  static constexpr float offset = 0x1.6d3e28p-32f;
+  static constexpr float left_offset = -0x1.5f6b3p-30f;
   static constexpr float vanishing = 0x1.000002p-126f;
   static constexpr float left_center = 0x1.a9cdep+0f;
   static constexpr float log2_minimum = -0x1.d82cdcp+0f;
@@ -187,24 +187,24 @@ struct silu_accurate<binary32_format, 1> {
   static constexpr float inner_center = 0x1.302748p-2f;
   static constexpr float outer_center = 0x1.88068cp-1f;
   INVACT_FUNCTION static constexpr coefficients<11> near_minimum() {
-    return {{0x1.ab5ff6p-21f, 0x1.5c551cp+1f, 0x1.e83902p+3f, -0x1.7aaabcp+5f, -0x1.265d98p-2f,
-              0x1.c242e6p+6f, -0x1.c66772p+11f, -0x1.aae9dp+13f, 0x1.dcdc7cp+19f, 0x1.3ff6e8p+20f,
-              -0x1.5b6ae8p+26f}};
+    return {{-0x1.a86eccp-21f, 0x1.5c53f2p+1f, 0x1.e87bap+3f, -0x1.7a04c2p+5f, -0x1.8d966ap+3f,
+              0x1.96449ap+5f, 0x1.ca09b4p+11f, 0x1.3cb828p+12f, -0x1.c25b92p+19f, -0x1.3b3eb6p+19f,
+              0x1.4bce1p+26f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> left() {
-    return {{0x1.8faa1p-1f, 0x1.40972p-3f, -0x1.6344cep-4f, 0x1.472864p-5f, -0x1.9d73e8p-7f,
-              0x1.ef5f3ap-16f, 0x1.90f61p-10f, 0x1.c13f9p-14f, -0x1.874874p-12f, 0x1.e1524ap-14f,
-              -0x1.d41812p-17f, 0x1.492136p-21f}};
+    return {{0x1.8faa06p-1f, 0x1.4097f2p-3f, -0x1.633774p-4f, 0x1.4737fcp-5f, -0x1.9e78ccp-7f,
+              0x1.3ce186p-18f, 0x1.950dc4p-10f, 0x1.da7266p-14f, -0x1.8cc922p-12f, 0x1.e69a06p-14f,
+              -0x1.d877ep-17f, 0x1.4bd6ccp-21f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> right_inner() {
     return {{0x1.0a60aep+0f, 0x1.8736aep+0f, -0x1.5bbce4p+3f, 0x1.c24eb4p+2f, 0x1.2d5a0ap+6f,
-              -0x1.77ee8ap+5f, -0x1.3a5d1p+8f, -0x1.57c78cp+8f, 0x1.ec3c5ep+9f, 0x1.d1f3d4p+11f,
-              -0x1.61ca2cp+9f, -0x1.797864p+13f}};
+              -0x1.77ee88p+5f, -0x1.3a5d12p+8f, -0x1.57c796p+8f, 0x1.ec3c74p+9f, 0x1.d1f3e8p+11f,
+              -0x1.61cad8p+9f, -0x1.797882p+13f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> right_outer() {
     return {{0x1.00234ap+0f, -0x1.962c52p-7f, 0x1.0eac14p-3f, -0x1.b2e596p-1f, 0x1.c29572p+1f,
-              -0x1.20fb06p+3f, 0x1.4aba8ep+3f, 0x1.d606dp+4f, -0x1.edba24p+7f, 0x1.3b6e4ep+9f,
-              0x1.9ff10cp+8f, -0x1.795f28p+11f}};
+              -0x1.20fb06p+3f, 0x1.4aba8ep+3f, 0x1.d606c2p+4f, -0x1.edba24p+7f, 0x1.3b6e56p+9f,
+              0x1.9ff10ep+8f, -0x1.795f36p+11f}};
   }
 };
 

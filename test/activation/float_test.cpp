@@ -1,0 +1,135 @@
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include <invact/invact.hpp>
+
+#include "support/catch.hpp"
+#include "support/perturbed_math.hpp"
+#include "support/reference.hpp"
+
+namespace {
+
+using namespace invact;
+namespace ref = reference;
+
+template <class Activation>
+constexpr ref::function function_of =
+    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
+
+constexpr double float_ulp = 4, float_rms = 1.5e-6;
+
+double ulp_error(double got, double want) {
+  return std::fabs(got - want) / ref::ulp(ref::binary32, want);
+}
+
+// Evaluators with the reciprocal moved, which is the only special function they use.
+template <class Activation, class Math>
+struct evaluator_with {
+  using type = silu_float_evaluator<Math>;
+};
+template <class Math>
+struct evaluator_with<gelu, Math> {
+  using type = gelu_float_evaluator<coefficients_for::gelu_forward<binary32_format>, Math>;
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("float's forward is within 4 ULP at every exponent", "", gelu, silu) {
+  constexpr ref::function f = function_of<TestType>;
+  const TestType activation;
+  using plain = typename select_evaluator<default_evaluator, TestType, binary32_format>::type;
+  using up = typename evaluator_with<TestType, shifted_math<0, 0, 0, 2>>::type;
+  using down = typename evaluator_with<TestType, shifted_math<0, 0, 0, -2>>::type;
+  std::mt19937 random(7);
+  double worst = 0;
+  float at = 0;
+  for (uint32 exponent = 1; exponent < 255; ++exponent) {
+    for (uint32 sign = 0; sign < 2; ++sign) {
+      for (int i = 0; i < 2000; ++i) {
+        // The first of a binade, the last, and random ones.
+        const uint32 mantissa = i == 0 ? 0u : i == 1 ? 0x7fffffu : random() & 0x7fffffu;
+        const float x = float_from_bits(sign << 31 | exponent << 23 | mantissa);
+        const double y = ref::value(f, x);
+        if (std::fabs(y) < 0x1p-126) continue;
+        for (const float got : {plain::evaluate(activation, x), up::evaluate(activation, x),
+                                down::evaluate(activation, x)}) {
+          const double error = ulp_error(got, y);
+          if (error > worst) {
+            worst = error;
+            at = x;
+          }
+        }
+      }
+    }
+  }
+  INFO(worst << " ULP at x = " << at);
+  CHECK(worst <= float_ulp);
+}
+
+// Half of them N(0, 1), half N(0, 2).
+TEMPLATE_TEST_CASE("a hundred million random floats keep the forward and the gradient bounds", "", gelu,
+                   silu) {
+  constexpr ref::function f = function_of<TestType>;
+  const double largest_floor[2] = {ref::error_floor(ref::cells(f, ref::binary32, false)).largest,
+                                   ref::error_floor(ref::cells(f, ref::binary32, true)).largest};
+  double worst_forward = 0, worst[2] = {0, 0}, square[2][2] = {{0, 0}, {0, 0}};
+  double together[2] = {0, 0};
+  constexpr int draws = 1250, per_draw = 80000;
+#if defined(_OPENMP)
+#pragma omp parallel for schedule(dynamic)
+#endif
+  for (int draw = 0; draw < draws; ++draw) {
+    const int wide = draw % 2;
+    std::mt19937_64 random(static_cast<unsigned>(draw) + 1);
+    std::normal_distribution<float> normal(0.0f, static_cast<float>(wide + 1));
+    const inverted<TestType, float> masked;
+    const inverted<TestType, float, mantissa_bit> marked;
+    double forward = 0, largest[2] = {0, 0}, sum[2] = {0, 0}, total[2] = {0, 0};
+    for (int i = 0; i < per_draw; ++i) {
+      const float x = normal(random);
+      const double y = ref::value(f, x), g = ref::derivative(f, x);
+      forward = std::max(forward, ulp_error(masked.forward(x).y, y));
+      // The decoder's own error: of y as an exact forward would have stored it.
+      const uint32 piece = x < ref::stationary_point(f) ? 1u : 0u;
+      const float stored = static_cast<float>(y);
+      const float coded = float_from_bits(
+          mantissa_bit::encode<TestType, binary32_format>(stored, piece));
+      const double error[2] = {std::fabs(masked.gradient_factor(stored, piece) - g),
+                               std::fabs(marked.gradient_factor(coded) - g)};
+      // And of forward and backward together.
+      const auto e = masked.forward(x);
+      const double both[2] = {std::fabs(masked.gradient_factor(e.y, e.piece) - g),
+                              std::fabs(marked.gradient_factor(marked.forward(x).y) - g)};
+      for (int p = 0; p < 2; ++p) {
+        largest[p] = std::max(largest[p], error[p]);
+        sum[p] += error[p] * error[p];
+        total[p] += both[p] * both[p];
+      }
+    }
+#if defined(_OPENMP)
+#pragma omp critical
+#endif
+    {
+      worst_forward = std::max(worst_forward, forward);
+      for (int p = 0; p < 2; ++p) {
+        worst[p] = std::max(worst[p], largest[p]);
+        square[p][wide] += sum[p];
+        together[p] += total[p];
+      }
+    }
+  }
+  CHECK(worst_forward <= float_ulp);
+  for (int p = 0; p < 2; ++p) {
+    const double count = static_cast<double>(draws) / 2 * per_draw;
+    INFO((p == 0 ? "bitmask" : "mantissa bit")
+         << ": largest " << worst[p] << " (floor " << largest_floor[p] << "), RMS "
+         << std::sqrt(square[p][0] / count) << ", " << std::sqrt(square[p][1] / count)
+         << ", with the forward's error " << std::sqrt(together[p] / count / 2));
+    CHECK(worst[p] <= 1.5 * largest_floor[p]);
+    CHECK(std::sqrt(square[p][0] / count) <= float_rms);
+    CHECK(std::sqrt(square[p][1] / count) <= float_rms);
+    CHECK(std::sqrt(together[p] / count / 2) <= float_rms);
+  }
+}

@@ -1,0 +1,50 @@
+#include <invact/core/bits.hpp>
+
+#include "support/catch.hpp"
+
+using namespace invact;
+
+namespace {
+const uint32 nans[] = {0x7fc00000u, 0xffc00000u, 0x7f800001u, 0xffffffffu, 0x7fffffffu};
+const uint32 numbers[] = {0x00000000u, 0x80000000u, 0x00000001u, 0x80000001u, 0x007fffffu, 0x3f800000u,
+                          0xbf800000u, 0x7f7fffffu, 0xff7fffffu, 0x7f800000u, 0xff800000u};
+}  // namespace
+
+TEST_CASE("NaNs are told from numbers by their bits") {
+  for (const uint32 b : nans) CHECK(is_nan(float_from_bits(b)));
+  for (const uint32 b : numbers) CHECK_FALSE(is_nan(float_from_bits(b)));
+}
+
+TEST_CASE("clamps propagate a NaN and otherwise pick the larger or the smaller") {
+  for (const uint32 b : nans) {
+    CHECK(is_nan(max_propagate_nan(float_from_bits(b), 1.0f)));
+    CHECK(is_nan(min_propagate_nan(float_from_bits(b), 1.0f)));
+  }
+  CHECK(max_propagate_nan(-2.0f, -1.0f) == -1.0f);
+  CHECK(max_propagate_nan(2.0f, -1.0f) == 2.0f);
+  CHECK(min_propagate_nan(-2.0f, -1.0f) == -2.0f);
+  CHECK(float_bits(min_propagate_nan(float_from_bits(0x7f800000u), 3.0f)) == float_bits(3.0f));
+  CHECK(float_bits(max_propagate_nan(float_from_bits(0xff800000u), -3.0f)) == float_bits(-3.0f));
+}
+
+TEST_CASE("is_less is false for every NaN") {
+  for (const uint32 b : nans) CHECK_FALSE(is_less(float_from_bits(b), 1.0f));
+  CHECK(is_less(-1.0f, 1.0f));
+  CHECK_FALSE(is_less(1.0f, 1.0f));
+  CHECK(is_less(float_from_bits(0xff800000u), -3e38f));
+}
+
+TEST_CASE("signs are those of the bits, zeros and NaNs included") {
+  for (const uint32 b : nans) CHECK(sign_bit(float_from_bits(b)) == (b >> 31 != 0));
+  for (const uint32 b : numbers) {
+    CHECK(sign_bit(float_from_bits(b)) == (b >> 31 != 0));
+    CHECK(float_bits(absolute(float_from_bits(b))) == (b & 0x7fffffffu));
+    CHECK(float_bits(copy_sign(float_from_bits(b), float_sign_mask)) == (b | 0x80000000u));
+  }
+}
+
+TEST_CASE("select takes either side bit for bit") {
+  CHECK(float_bits(select(true, float_from_bits(0xffc12345u), 1.0f)) == 0xffc12345u);
+  CHECK(float_bits(select(false, float_from_bits(0xffc12345u), float_from_bits(0x80000000u))) ==
+        0x80000000u);
+}

@@ -1,0 +1,151 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include <invact/invact.hpp>
+
+#include "support/catch.hpp"
+#include "support/perturbed_math.hpp"
+#include "support/reference.hpp"
+
+namespace {
+
+using namespace invact;
+namespace ref = reference;
+
+struct bound {
+  double largest, rms, rms_wide;  // over the floor; x ~ N(0, 1), N(0, 2)
+};
+
+template <class Activation>
+constexpr ref::function function_of =
+    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
+template <class Storage>
+constexpr ref::format format_of = sizeof(Storage) == 4 ? ref::binary32
+                                  : detail::is_same_v<Storage, bfloat16> ? ref::bfloat16
+                                                                         : ref::binary16;
+template <class Packing>
+constexpr bool in_mantissa = detail::is_same_v<Packing, mantissa_bit>;
+
+// The decoder's error over the floor, over every cell of the format.
+template <class Activation, class Storage, class Packing, class Approximant>
+bound ratios() {
+  const auto cells =
+      ref::cells(function_of<Activation>, format_of<Storage>, in_mantissa<Packing>);
+  const ref::floor_of floor = ref::error_floor(cells);
+  const inverted<Activation, Storage, Packing, Approximant> op;
+  using traits = storage_traits<Storage>;
+  double largest = 0, square[2] = {0, 0};
+  for (const ref::cell& c : cells) {
+    const Storage y = traits::from_code(static_cast<typename traits::code>(c.code));
+    const double g = op.gradient_factor(y, static_cast<uint32>(c.piece));
+    largest = std::max({largest, std::fabs(g - c.g_low), std::fabs(g - c.g_high)});
+    for (int s = 0; s < 2; ++s)
+      square[s] += c.spread[s] + c.mass[s] * (g - c.mean[s]) * (g - c.mean[s]);
+  }
+  return {largest / floor.largest, std::sqrt(square[0]) / floor.rms[0],
+          std::sqrt(square[1]) / floor.rms[1]};
+}
+
+template <class Activation, class Storage, class Packing, class Approximant>
+void check(const char* name, bound most) {
+  const bound r = ratios<Activation, Storage, Packing, Approximant>();
+  INFO(name << ": largest " << r.largest << ", RMS " << r.rms << ", " << r.rms_wide << " x floor");
+  CHECK(r.largest <= most.largest);
+  CHECK(r.rms <= most.rms);
+  CHECK(r.rms_wide <= most.rms_wide);
+}
+
+// What the library promises: the accurate and the fast approximants, 16-bit storage.
+constexpr bound accurate_bfloat16{1.05, 1.10, 1.15};
+constexpr bound fast_bfloat16{1.10, 1.15, 1.5};
+constexpr bound accurate_binary16{1.10, 1.15, 1.15};
+// No tighter promise: the fast half tables trade the tail of N(0, 2) for instructions.
+constexpr bound fast_binary16{1.10, 1.35, 1.85};
+
+template <class Activation, class Packing>
+void check_all(const std::string& name) {
+  check<Activation, bfloat16, Packing, accurate>((name + " bfloat16 accurate").c_str(), accurate_bfloat16);
+  check<Activation, bfloat16, Packing, fast>((name + " bfloat16 fast").c_str(), fast_bfloat16);
+  check<Activation, binary16, Packing, accurate>((name + " binary16 accurate").c_str(), accurate_binary16);
+  check<Activation, binary16, Packing, fast>((name + " binary16 fast").c_str(), fast_binary16);
+}
+
+// Each perturbation moves one special function by two units in the last place, up or down.
+template <class Activation, class Storage, class Packing, class Table, template <class, class> class Form>
+void check_perturbed(const char* name, bound most) {
+  check<Activation, Storage, Packing, Form<Table, shifted_math<2, 0, 0, 0>>>(name, most);
+  check<Activation, Storage, Packing, Form<Table, shifted_math<-2, 0, 0, 0>>>(name, most);
+  check<Activation, Storage, Packing, Form<Table, shifted_math<0, 0, 2, 0>>>(name, most);
+  check<Activation, Storage, Packing, Form<Table, shifted_math<0, 0, -2, 0>>>(name, most);
+}
+
+}  // namespace
+
+TEST_CASE("GELU's gradient factor stays near the error floor with the bitmask") {
+  check_all<gelu, bitmask>("GELU bitmask");
+}
+TEST_CASE("GELU's gradient factor stays near the error floor with the mantissa bit") {
+  check_all<gelu, mantissa_bit>("GELU mantissa bit");
+}
+TEST_CASE("SiLU's gradient factor stays near the error floor with the bitmask") {
+  check_all<silu, bitmask>("SiLU bitmask");
+}
+TEST_CASE("SiLU's gradient factor stays near the error floor with the mantissa bit") {
+  check_all<silu, mantissa_bit>("SiLU mantissa bit");
+}
+
+TEST_CASE("two ULP in the square root or the logarithm do not move a gradient bound") {
+  using namespace coefficients_for;
+  check_perturbed<gelu, bfloat16, bitmask, gelu_accurate<bfloat16_format, 0>, log_root_approximant>(
+      "GELU bfloat16 bitmask", accurate_bfloat16);
+  check_perturbed<gelu, bfloat16, mantissa_bit, gelu_accurate<bfloat16_format, 1>, log_root_approximant>(
+      "GELU bfloat16 mantissa bit", accurate_bfloat16);
+  check_perturbed<gelu, binary16, bitmask, gelu_accurate<binary16_format, 0>, log_root_approximant>(
+      "GELU binary16 bitmask", accurate_binary16);
+  check_perturbed<gelu, binary16, mantissa_bit, gelu_accurate<binary16_format, 1>, log_root_approximant>(
+      "GELU binary16 mantissa bit", accurate_binary16);
+  check_perturbed<gelu, bfloat16, bitmask, gelu_fast<bfloat16_format, 0>, split_root_approximant>(
+      "GELU bfloat16 bitmask fast", fast_bfloat16);
+  check_perturbed<silu, bfloat16, bitmask, silu_accurate<bfloat16_format, 0>, signed_root_approximant>(
+      "SiLU bfloat16 bitmask", accurate_bfloat16);
+  check_perturbed<silu, bfloat16, mantissa_bit, silu_accurate<bfloat16_format, 1>, signed_root_approximant>(
+      "SiLU bfloat16 mantissa bit", accurate_bfloat16);
+  check_perturbed<silu, binary16, bitmask, silu_accurate<binary16_format, 0>, signed_root_approximant>(
+      "SiLU binary16 bitmask", accurate_binary16);
+  check_perturbed<silu, binary16, mantissa_bit, silu_accurate<binary16_format, 1>, signed_root_approximant>(
+      "SiLU binary16 mantissa bit", accurate_binary16);
+  check_perturbed<silu, bfloat16, bitmask, silu_fast<bfloat16_format, 0>, signed_root_approximant>(
+      "SiLU bfloat16 bitmask fast", fast_bfloat16);
+}
+
+TEST_CASE("float's gradient factor is within 1.5 of the floor next to the minimum") {
+  // The RMS error of float is asserted over random values in float_test.cpp.
+  const bound next_to_minimum{1.5, 1.6, 1.6};
+  using namespace coefficients_for;
+  check<gelu, float, bitmask, accurate>("GELU bitmask", next_to_minimum);
+  check<gelu, float, mantissa_bit, accurate>("GELU mantissa bit", next_to_minimum);
+  check<silu, float, bitmask, accurate>("SiLU bitmask", next_to_minimum);
+  check<silu, float, mantissa_bit, accurate>("SiLU mantissa bit", next_to_minimum);
+  check_perturbed<gelu, float, bitmask, gelu_accurate<binary32_format, 0>, joint_approximant>(
+      "GELU bitmask", next_to_minimum);
+  check_perturbed<silu, float, bitmask, silu_accurate<binary32_format, 0>, joint_approximant>(
+      "SiLU bitmask", next_to_minimum);
+}
+
+TEST_CASE("a stored NaN decodes to a NaN gradient factor on either piece") {
+  const float quiet = float_from_bits(0x7fc00000u), negative = float_from_bits(0xffc00000u);
+  for (const uint32 piece : {0u, 1u}) {
+    for (const float y : {quiet, negative}) {
+      CHECK(is_nan(inverted<gelu, float>{}.gradient_factor(y, piece)));
+      CHECK(is_nan(inverted<silu, float>{}.gradient_factor(y, piece)));
+      using b16 = storage_traits<bfloat16>;
+      CHECK(is_nan(inverted<gelu, bfloat16>{}.gradient_factor(b16::round(y), piece)));
+      CHECK(is_nan(inverted<gelu, bfloat16, bitmask, fast>{}.gradient_factor(b16::round(y), piece)));
+      CHECK(is_nan(inverted<silu, bfloat16, mantissa_bit>{}.gradient_factor(b16::round(y))));
+      using f16 = storage_traits<binary16>;
+      CHECK(is_nan(inverted<gelu, binary16>{}.gradient_factor(f16::round(y), piece)));
+      CHECK(is_nan(inverted<silu, binary16, mantissa_bit, fast>{}.gradient_factor(f16::round(y))));
+    }
+  }
+}

@@ -1,0 +1,144 @@
+#include <cmath>
+#include <random>
+
+#include <invact/invact.hpp>
+
+#include "support/catch.hpp"
+#include "support/reference.hpp"
+
+using namespace invact;
+namespace ref = reference;
+
+namespace {
+
+template <class Format>
+constexpr ref::format reference_of = Format::mantissa_bits == 23  ? ref::binary32
+                                     : Format::mantissa_bits == 7 ? ref::bfloat16
+                                                                  : ref::binary16;
+
+// Activations that exist only to have more pieces, none, or the other ambiguous sign.
+struct four_pieces {
+  static constexpr int pieces = 4;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+};
+struct positive_side {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::positive;
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+};
+struct monotone {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+};
+
+// Distance in codes of y from a code of the same sign.
+double distance(ref::format f, double y, uint32 code) {
+  return std::fabs(ref::code_position(f, y) - (code & (f.sign() - 1)));
+}
+
+// The encoder against a search among all codes with the wanted low bits, near y.
+template <class Activation, class Format>
+int wrong_encodings(uint32 pieces) {
+  constexpr ref::format format = reference_of<Format>;
+  const uint32 step = Activation::pieces;
+  std::mt19937 random(5);
+  int wrong = 0;
+  for (int i = 0; i < 400000; ++i) {
+    // Any negative float that is normal in the format, so that neither end of the range interferes.
+    const float y = float_from_bits(random() | float_sign_mask);
+    const double exact = static_cast<double>(y);
+    if (is_nan(y) || std::isinf(y)) continue;
+    if (std::fabs(exact) < ref::decode(format, format.min_normal() + 8)) continue;
+    if (std::fabs(exact) > ref::decode(format, format.infinity() - 8)) continue;
+    const uint32 piece = random() % pieces;
+    const uint32 got = mantissa_bit::encode<Activation, Format>(y, piece);
+    const uint32 magnitude = got & (format.sign() - 1);
+    wrong += (got & format.sign()) == 0;
+    wrong += magnitude % step != piece;
+    wrong += (mantissa_bit::decode<Activation, Format>(static_cast<typename Format::code>(got), 0)) != piece;
+    const double taken = distance(format, exact, got);
+    const double others = std::min(distance(format, exact, got + step), distance(format, exact, got - step));
+    wrong += taken > others;
+    wrong += taken > step / 2.0;
+  }
+  return wrong;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("an ambiguous y goes to the nearest code with its piece's low bits", "",
+                   binary32_format, bfloat16_format, binary16_format) {
+  CHECK(wrong_encodings<gelu, TestType>(2) == 0);
+  CHECK(wrong_encodings<four_pieces, TestType>(4) == 0);
+  CHECK(wrong_encodings<four_pieces, TestType>(3) == 0);
+}
+
+TEMPLATE_TEST_CASE("every 16-bit code of either piece survives its own round trip", "", bfloat16_format,
+                   binary16_format) {
+  int wrong = 0;
+  for (uint32 c = 0x8000u; c < 0x8000u + TestType::infinity; ++c) {
+    const uint32 piece = c & 1u;
+    // A left code that the encoder never produces: it stands below the smallest one kept.
+    if (piece == 1 && (c & 0x7fffu) < TestType::min_kept) continue;
+    // Flush-to-zero may hide subnormal floats from the processor.
+    if (TestType::mantissa_bits == 7 && (c & 0x7fffu) < TestType::min_normal) continue;
+    const float y = TestType::load(static_cast<uint16>(c));
+    wrong += mantissa_bit::encode<gelu, TestType>(y, piece) != c;
+    wrong += mantissa_bit::decode<gelu, TestType>(static_cast<uint16>(c), 0) != piece;
+  }
+  CHECK(wrong == 0);
+}
+
+TEMPLATE_TEST_CASE("values outside the ambiguous range are what rounding gives, NaN and infinity too", "",
+                   binary32_format, bfloat16_format, binary16_format) {
+  std::mt19937 random(9);
+  int wrong = 0;
+  for (int i = 0; i < 100000; ++i) {
+    const float y = float_from_bits(random() & ~float_sign_mask);
+    for (const uint32 piece : {0u, 1u}) {
+      wrong += mantissa_bit::encode<gelu, TestType>(y, piece) != TestType::round(y);
+      wrong += mantissa_bit::decode<gelu, TestType>(TestType::round(y), 0) != 0;
+      const float negative = float_from_bits(float_bits(y) | float_sign_mask);
+      wrong += mantissa_bit::encode<positive_side, TestType>(negative, piece) != TestType::round(negative);
+      wrong += mantissa_bit::encode<monotone, TestType>(negative, 0) != TestType::round(negative);
+    }
+  }
+  CHECK(wrong == 0);
+  for (const uint32 special : {0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc00000u, 0xffffffffu, 0x7fffffffu}) {
+    const float y = float_from_bits(special);
+    for (const uint32 piece : {0u, 1u})
+      CHECK(mantissa_bit::encode<gelu, TestType>(y, piece) == TestType::round(y));
+  }
+}
+
+TEMPLATE_TEST_CASE("what underflows on the left piece keeps its bit in the smallest kept code", "",
+                   binary32_format, bfloat16_format, binary16_format) {
+  const uint32 kept = (TestType::mantissa_bits == 10 ? 0x0001u : TestType::min_normal | 1u) | TestType::sign;
+  CHECK(mantissa_bit::encode<gelu, TestType>(float_from_bits(float_sign_mask), 1) == kept);
+  CHECK(mantissa_bit::encode<gelu, TestType>(-0x1p-126f, 1) == kept);
+  if (TestType::mantissa_bits == 10) {
+    CHECK(mantissa_bit::encode<gelu, TestType>(-0x1.8p-24f, 1) == kept);
+    CHECK(mantissa_bit::encode<gelu, TestType>(-0x1.1p-23f, 1) == (kept | 2u));
+  }
+  // On the right, -0 stays an even code.
+  CHECK(mantissa_bit::encode<gelu, TestType>(float_from_bits(float_sign_mask), 0) == TestType::sign);
+  CHECK(mantissa_bit::encode<four_pieces, TestType>(float_from_bits(float_sign_mask), 3) ==
+        (TestType::sign | (TestType::min_kept & ~3u) | 3u));
+}
+
+TEMPLATE_TEST_CASE("a finite y never becomes infinite by its low bit", "", bfloat16_format,
+                   binary16_format) {
+  const uint32 largest = TestType::infinity - 1u;  // odd
+  const float y = TestType::load(static_cast<uint16>(largest));
+  CHECK(mantissa_bit::encode<positive_side, TestType>(y, 0) == largest - 1u);
+  CHECK(mantissa_bit::encode<positive_side, TestType>(y, 1) == largest);
+}
+
+TEST_CASE("in float a wrong low bit is a tie, and half of them go either way") {
+  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000000u), 1) == 0xbe000001u);
+  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000002u), 1) == 0xbe000001u);
+  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000001u), 0) == 0xbe000000u);
+  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000003u), 0) == 0xbe000004u);
+}
