@@ -255,7 +255,7 @@ TEMPLATE_TEST_CASE("the bias is added in float before the piece is decided", "[h
     guarded<uint8> mask(bits > 0 ? s.rows * s.mask_stride_bits / 8 : 0);
     fill<storage>(x, s.rows * s.ld_x, 10);
     fill<bfloat16>(bias, s.cols, 11);
-    forward_with_bias(TestType{}, s, x.data(), bias.data(), y.data(), mask.data());
+    host_test::forward_with_bias(TestType{}, s, x.data(), bias.data(), y.data(), mask.data());
     bool equal = true;
     for (int64 r = 0; r < s.rows; ++r) {
       std::vector<float> row;
@@ -288,7 +288,7 @@ TEMPLATE_TEST_CASE("the bias gradient sums the unrounded dx within its documente
       b.y[i] = storage_traits<typename TestType::storage_type>::round(normal(random) * 0.2f);
     }
     guarded<float> gradient(m.cols, 1);
-    backward_with_bias_gradient(TestType{}, b.shape, b.dy.data(), b.y.data(), b.mask.data(), b.dx.data(),
+    host_test::backward_with_bias_gradient(TestType{}, b.shape, b.dy.data(), b.y.data(), b.mask.data(), b.dx.data(),
                                 gradient.data());
     INFO(m.rows << " x " << m.cols);
     REQUIRE(b.matches());
