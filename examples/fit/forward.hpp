@@ -77,33 +77,30 @@ std::string fit_gelu_logistic(const format& f, double largest_a, double smallest
          constant("scale_bits", static_cast<float>(scale_bits)) + function("exponent", p) + "};\n";
 }
 
-// Phi(-a) * exp(a^2/2) * (a + pole) as a polynomial in (a - pole) / (a + pole).
+// Phi(-a) * exp(a^2/2) * (a + pole) as a polynomial in q = 2p - 1, p = a / (a + pole).
 template <int Degree>
 std::string fit_gelu_ratio(double pole, double largest_a) {
-  const auto a_of = [&](double q) { return pole * (1 + q) / (1 - q); };
   const auto target = [&](double q) {
-    const real a = a_of(q);
+    const real a = pole * (1 + q) / (1 - q);
     return static_cast<double>(normal_cdf(-a) * std::exp(a * a / 2) * (a + pole));
   };
   double largest;
-  const Eigen::VectorXd c =
-      minimax(chebyshev_points(-1, (largest_a - pole) / (largest_a + pole), 2000), Degree + 1, target,
-              [&](double q) { return 1 / target(q); }, &largest);
-  invact::coefficients<Degree + 1> p;
-  assign(p, c);
+  const Eigen::VectorXd c = minimax(chebyshev_points(-1, (largest_a - pole) / (largest_a + pole), 2000), Degree + 1,
+                                    target, [&](double q) { return 1 / target(q); }, &largest);
+  invact::coefficients<Degree + 1> polynomial;
+  assign(polynomial, c);
   char text[240];
   std::snprintf(text, sizeof text,
-                "// Phi(-a) * exp(a^2/2) * (a + pole) in q = (a - pole) / (a + pole), a in [0, %g]; relative "
-                "error %.1e.\n",
+                "// Phi(-a) * exp(a^2/2) * (a + pole) in 2a / (a + pole) - 1, a in [0, %g]; relative error %.1e.\n",
                 largest_a, largest);
   return text + std::string("template <>\nstruct gelu_forward<binary32_format> {\n") +
          constant("largest", static_cast<float>(largest_a)) + constant("pole", static_cast<float>(pole)) +
-         function("ratio", p) + "};\n";
+         function("ratio", polynomial) + "};\n";
 }
 
 inline std::string fit_gelu_forward() {
   return fit_gelu_logistic<9>(bfloat16, 13.3, -15, 8) + "\n" + fit_gelu_logistic<7>(binary16, 5.7, -20, 0) +
-         "\n" + fit_gelu_ratio<11>(1.5, 14.5);
+         "\n" + fit_gelu_ratio<10>(2.5, 14.5);
 }
 
 // Exactly sigmoid: P is log2(e). Below -100 even the scaled reciprocal is 0.

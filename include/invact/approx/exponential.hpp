@@ -41,25 +41,24 @@ INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) {
   return {exp2_slope(sum) * sum, n};
 }
 
-// 1/d for d in [1, 2^100], within 1 ULP whatever the hardware's last two bits are.
+// n / (d + d_low), nearly correctly rounded whatever the last bits of the hardware's reciprocal are,
+// by the remainder of the first quotient; d + d_low in [1, 2^100], |d_low| <= 2^-11 d.
 template <class Math>
-INVACT_FUNCTION float refined_rcp(float d) {
-  const float r = Math::rcp(d);
-  return fused_multiply_add(r, fused_multiply_add(-d, r, 1.0f), r);
-}
-
-// n / d nearly correctly rounded, from 1/d: the remainder corrects the quotient.
-INVACT_FUNCTION float divide(float n, float d, float reciprocal) {
-  const float quotient = n * reciprocal;
-  return fused_multiply_add(fused_multiply_add(-quotient, d, n), reciprocal, quotient);
+INVACT_FUNCTION float divide(float n, float d, float d_low) {
+  const float r = Math::rcp(d + d_low);
+  const float q = n * r;
+  const float remainder = fused_multiply_add(-q, d_low, fused_multiply_add(-q, d, n));
+  return fused_multiply_add(remainder, r, q);
 }
 
 // f(x) from v * 2^e.exponent = |f(-|x|)|, for an f with f(x) - f(-x) = x: -v on the left, x - v on the
-// right, where a NaN goes too. The left side is scaled in two steps, so that only y itself can underflow.
-INVACT_FUNCTION float reflect(float x, float v, scaled_exponential e) {
+// right, where a NaN goes too; -0 below x = -largest. The left side is scaled in two steps, so that only
+// y itself can underflow, and y takes x's sign by its bit, which keeps both zeros under every flag.
+INVACT_FUNCTION float reflect(float x, float v, scaled_exponential e, float largest) {
   const float right = x - e.scale(v, 0);
-  const float left = -(e.scale(v, 32) * 0x1p-32f);
-  return select(is_less(x, 0.0f), left, right);
+  const float left = e.scale(v, 32) * 0x1p-32f;
+  const float y = select(is_less(x, 0.0f), left, right);
+  return copy_sign(select(is_less(x, -largest), 0.0f, y), float_bits(x) & float_sign_mask);
 }
 
 }  // namespace detail

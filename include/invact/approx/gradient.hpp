@@ -22,19 +22,19 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// u of the table, clamped to [0, 1], and NaN for a NaN y.
+// u of the table, clamped to [0, 1]; anything in there for a NaN y.
 template <class Table>
 INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
   const float offset = select(piece != 0, Table::left_offset, Table::offset);
-  const float u = multiply_add(y - Table::center, Table::scale, offset);
-  return min_propagate_nan(max_propagate_nan(u, 0.0f), 1.0f);
+  return saturated_multiply_add(y - Table::center, Table::scale, offset);
 }
 
-// g, or 0 where an underflow on the left piece was stored.
+// g; 0 where an underflow on the left piece was stored; NaN where y is, told by its bits, because
+// the clamps lose it and -ffast-math would let a compiler drop any other test.
 template <class Table>
-INVACT_FUNCTION float zero_if_vanished(float g, float y, uint32 piece) {
+INVACT_FUNCTION float finish(float g, float y, uint32 piece) {
   const bool vanished = (float_bits(y) << 1) <= (float_bits(Table::vanishing) << 1);
-  return select((piece != 0) & vanished, 0.0f, g);
+  return select(is_nan(y), y, select((piece != 0) & vanished, 0.0f, g));
 }
 
 // y * left(sqrt(log2(y_min / y)) - left_center): as y -> -0 the factor grows like x alone, so g keeps
@@ -59,7 +59,7 @@ struct signed_root_approximant {
     const float root = Math::sqrt(detail::scaled_offset<Table>(y, piece));
     const float t = float_from_bits(float_bits(root) ^ (piece << 31));
     const float g = horner(Table::polynomial(), t);
-    return detail::zero_if_vanished<Table>(g, y, piece);
+    return detail::finish<Table>(g, y, piece);
   }
 };
 
@@ -71,7 +71,7 @@ struct split_root_approximant {
     const float t = Math::sqrt(detail::scaled_offset<Table>(y, piece));
     const float left = y * horner(Table::left(), t);
     const float right = horner(Table::right(), t);
-    return detail::zero_if_vanished<Table>(select(piece != 0, left, right), y, piece);
+    return detail::finish<Table>(select(piece != 0, left, right), y, piece);
   }
 };
 
@@ -83,7 +83,7 @@ struct log_root_approximant {
     const float t = Math::sqrt(detail::scaled_offset<Table>(y, 0));
     const float left = detail::log_root_factor<Table, Math>(y);
     const float right = horner(Table::right(), t);
-    return detail::zero_if_vanished<Table>(select(piece != 0, left, right), y, piece);
+    return detail::finish<Table>(select(piece != 0, left, right), y, piece);
   }
 };
 
@@ -104,7 +104,7 @@ struct joint_approximant {
     const float right = select(root < Table::right_split, inner, outer);
     const float far = select(piece != 0, left, right);
     const float g = select(is_less(Table::near_limit, u), far, near);
-    return detail::zero_if_vanished<Table>(g, y, piece);
+    return detail::finish<Table>(g, y, piece);
   }
 };
 

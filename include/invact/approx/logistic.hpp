@@ -42,15 +42,16 @@ struct silu_float_evaluator {
     const float magnitude = absolute(x);
     const float a = select(magnitude < largest, magnitude, largest);
     const detail::scaled_exponential e = detail::exp_sum(-a, 0.0f);
-    const float d = 1.0f + e.scale(e.significand_times(1.0f), 0);
-    const float v = detail::divide(e.significand_times(a), d, detail::refined_rcp<Math>(d));
-    return select(is_less(x, -largest), -0.0f, detail::reflect(x, v, e));
+    const float v =
+        detail::divide<Math>(e.significand_times(a), 1.0f + e.scale(e.significand_times(1.0f), 0), 0.0f);
+    return detail::reflect(x, v, e, largest);
   }
 };
 
 // GELU (erf) for float storage, from Phi(-a) = exp(-a^2/2) * R(a), a = |x|; R(a) * (a + Table::pole) is a
-// polynomial in (a - pole) / (a + pole). a^2 is formed exactly, as the square of its twelve leading bits
-// and a remainder. Within 4 ULP, with any rcp that is within 2 ULP. Below -Table::largest, -0.
+// polynomial in 2p - 1, p = a / (a + pole), so that f(-a) is e * p times it. a^2 is formed exactly, as the square
+// of its twelve leading bits and a remainder; so is a + pole. Within 4 ULP, with any rcp that is within
+// 2 ULP. Below -Table::largest, -0.
 template <class Table, class Math = native_math>
 struct gelu_float_evaluator {
   template <class Activation>
@@ -60,11 +61,9 @@ struct gelu_float_evaluator {
     const float high = float_from_bits(float_bits(a) & 0xfffff000u);
     const detail::scaled_exponential e =
         detail::exp_sum(-0.5f * (high * high), -0.5f * (a - high) * (a + high));
-    const float d = a + Table::pole;
-    const float r = detail::refined_rcp<Math>(d);
-    const float ratio = horner(Table::ratio(), (a - Table::pole) * r);
-    const float v = detail::divide(a * e.significand_times(ratio), d, r);
-    return select(is_less(x, -Table::largest), -0.0f, detail::reflect(x, v, e));
+    const float p = detail::divide<Math>(a, high + Table::pole, a - high);
+    const float v = e.significand_times(p * horner(Table::ratio(), multiply_add(2.0f, p, -1.0f)));
+    return detail::reflect(x, v, e, Table::largest);
   }
 };
 

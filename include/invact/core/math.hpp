@@ -38,6 +38,19 @@ INVACT_FUNCTION float exp2_slope(float f) {
 
 }  // namespace detail
 
+// a * b + c clamped to [0, 1]; a NaN becomes either end.
+INVACT_FUNCTION float saturated_multiply_add(float a, float b, float c) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("fma.rn.sat.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(a), "f"(b), "f"(c));
+  return r;
+#else
+  const float r = multiply_add(a, b, c);
+  const float low = select(r > 0.0f, r, 0.0f);
+  return select(low < 1.0f, low, 1.0f);
+#endif
+}
+
 // a * b + c rounded once, everywhere: on a host without the instruction, through double.
 INVACT_FUNCTION float fused_multiply_add(float a, float b, float c) {
 #if INVACT_DEVICE_CODE || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -55,15 +68,19 @@ struct native_math {
     asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
     return r;
 #else
-    // 1/sqrt by the exponent-halving start value and a Newton step, both with J. Kadlec's constants
-    // (relative error 6.5e-4), then one step of third order on the root itself. Nothing overflows for
-    // a small x, so that the only condition is the last: a second, equal one would be branched on.
-    const float r0 = float_from_bits(0x5f1ffff9u - (float_bits(x) >> 1));
-    const float r = r0 * (1.68191391f - 0.703952253f * x * r0 * r0);
-    const float s = x * r;
+    // x = m * 4^k with m in [1, 4), where no product leaves the normal range in whatever order a compiler
+    // forms it. 1/sqrt(m) by the exponent-halving start value and a Newton step, both with J. Kadlec's
+    // constants (relative error 6.5e-4), then one step of third order on the root itself.
+    const uint32 b = float_bits(x);
+    const uint32 k = (b - 0x3f800000u) & 0xff000000u;
+    const float m = float_from_bits(b - k);
+    const float r0 = float_from_bits(0x5f1ffff9u - ((b - k) >> 1));
+    const float r = r0 * (1.68191391f - 0.703952253f * m * r0 * r0);
+    const float s = m * r;
     const float h = 1.0f - s * r;
     const float root = s + (s * h) * multiply_add(h, 0.375f, 0.5f);
-    return select(x < 0x1p-126f, 0.0f, root);
+    const float scaled = float_from_bits(float_bits(root) + static_cast<uint32>(static_cast<int32>(k) >> 1));
+    return select(x < 0x1p-126f, 0.0f, scaled);
 #endif
   }
 
