@@ -316,6 +316,7 @@ TEMPLATE_TEST_CASE("the bias gradient sums the unrounded dx within its documente
   }
 }
 
+#if !defined(__FAST_MATH__)
 TEST_CASE("the bias gradient is summed in the documented order", "[host]") {
   using act = op<gelu, float, bitmask>;
   const matrix_case m{12345, 3, 0, 0};
@@ -342,6 +343,7 @@ TEST_CASE("the bias gradient is summed in the documented order", "[host]") {
     REQUIRE(code(gradient[static_cast<std::size_t>(c)]) == code(total));
   }
 }
+#endif
 
 TEST_CASE("the bias gradient of no rows is zero", "[host]") {
   using act = op<gelu, float, mantissa_bit>;

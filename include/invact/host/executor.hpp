@@ -9,7 +9,8 @@
 //
 // Elements   y has the op's storage type. x, bias, dy and dx are float or any storage type, each its
 //            own: they are converted to float on reading and rounded to nearest, ties to even, on
-//            writing. Results are bit for bit those of the op's scalar calls in the same build.
+//            writing. Results are bit for bit those of the op's scalar calls in the same build, unless
+//            it has -ffast-math, which lets the compiler round vectors otherwise than scalars.
 // Mask       ops with mask_bits > 0 take a mask, the others have no such argument. Element i of a row
 //            is at bits [i*mask_bits, (i+1)*mask_bits) from the row's first byte, least significant
 //            first. Tail bits of a row's last byte are written as zero and ignored when read; no

@@ -1,0 +1,169 @@
+// The layer under test, bias + activation, in two ways that differ in what they keep for the backward:
+// saved_input keeps x, inverted_layer keeps the piece of each element. Neither keeps y: the next
+// linear layer does, because y is its input, and hands it back to backward().
+#pragma once
+
+#include "memory.hpp"
+
+#include <invact/host/executor.hpp>
+#include <invact/invact.hpp>
+
+#include <unsupported/Eigen/SpecialFunctions>
+
+#include <functional>
+#include <memory>
+
+namespace char_lm {
+
+template <class Storage>
+class activation_layer {
+ public:
+  virtual ~activation_layer() = default;
+
+  // f(x + bias). x is the layer's to keep or to free.
+  virtual tensor<Storage> forward(tensor<float> x, const float* bias) = 0;
+
+  // Replaces dy by dx, writes the sum of dx over the rows, and frees what forward() kept.
+  virtual void backward(const tensor<Storage>& y, tensor<float>& dy, float* bias_gradient) = 0;
+};
+
+// f and f' as one writes them with Eigen. Nothing of invact is in them, so that the comparison with
+// the inverted layers is between independent implementations.
+template <class Activation>
+struct reference;
+
+template <>
+struct reference<invact::gelu> {
+  template <class X>
+  static auto forward(const X& x) {
+    return 0.5f * x * (1.0f + (x * inverse_root_two).erf());
+  }
+  template <class X>
+  static auto derivative(const X& x) {
+    return 0.5f * (1.0f + (x * inverse_root_two).erf()) + x * (-0.5f * x.square()).exp() * normal_peak;
+  }
+  static constexpr float inverse_root_two = 0.70710678f;
+  static constexpr float normal_peak = 0.39894228f;
+};
+
+template <>
+struct reference<invact::silu> {
+  template <class X>
+  static auto forward(const X& x) {
+    return x / (1.0f + (-x).exp());
+  }
+  template <class X>
+  static auto derivative(const X& x) {
+    return (1.0f + x / (1.0f + x.exp())) / (1.0f + (-x).exp());
+  }
+};
+
+// The usual implementation: x is saved, in Storage.
+template <class Activation, class Storage>
+class saved_input : public activation_layer<Storage> {
+ public:
+  tensor<Storage> forward(tensor<float> x, const float* bias) override {
+    matrix_view values = view(x);
+    values.rowwise() += Eigen::Map<const Eigen::RowVectorXf>(bias, x.cols());
+    x_ = rounded<Storage>(x);
+    values = reference<Activation>::forward(values.array()).matrix().eval();
+    return rounded<Storage>(x);
+  }
+
+  void backward(const tensor<Storage>&, tensor<float>& dy, float* bias_gradient) override {
+    const tensor<float> x = widened(x_);
+    x_ = {};
+    view(dy).array() *= reference<Activation>::derivative(view(x).array());
+    Eigen::Map<Eigen::RowVectorXf>(bias_gradient, dy.cols()) = view(dy).colwise().sum();
+  }
+
+ private:
+  tensor<Storage> x_;
+};
+
+// The layer made of an invact op: x is freed by the time forward() returns.
+template <class Op>
+class inverted_layer : public activation_layer<typename Op::storage_type> {
+  using storage = typename Op::storage_type;
+
+ public:
+  tensor<storage> forward(tensor<float> x, const float* bias) override {
+    const auto shape = invact::host::dense_shape(Op{}, x.rows(), x.cols());
+    tensor<storage> y(x.rows(), x.cols(), x.memory());
+    if constexpr (Op::mask_bits > 0) {
+      mask_ = {x.rows(), static_cast<index>(shape.mask_stride_bits / 8), x.memory()};
+      invact::host::forward_with_bias(Op{}, shape, x.data(), bias, y.data(), mask_.data());
+    } else {
+      invact::host::forward_with_bias(Op{}, shape, x.data(), bias, y.data());
+    }
+    return y;
+  }
+
+  void backward(const tensor<storage>& y, tensor<float>& dy, float* bias_gradient) override {
+    const auto shape = invact::host::dense_shape(Op{}, y.rows(), y.cols());
+    if constexpr (Op::mask_bits > 0) {
+      invact::host::backward_with_bias_gradient(Op{}, shape, dy.data(), y.data(), mask_.data(),
+                                                dy.data(), bias_gradient);
+      mask_ = {};
+    } else {
+      invact::host::backward_with_bias_gradient(Op{}, shape, dy.data(), y.data(), dy.data(),
+                                                bias_gradient);
+    }
+  }
+
+ private:
+  tensor<invact::uint8> mask_;  // stays empty where the piece is a bit of y
+};
+
+// Wrong on purpose, to show that the equivalence test can fail. Each wraps the approximant that the op
+// would have used, through the library's own extension point.
+enum class sabotage { none, inverted_bits, left_one };
+
+// Reads the piece bit of every y that carries one the wrong way round.
+template <class Approximant>
+struct with_inverted_bits {
+  template <class Activation>
+  INVACT_FUNCTION static float evaluate(const Activation& f, float y, invact::uint32 piece) {
+    const invact::uint32 carries = invact::float_bits(y) >> 31;
+    return Approximant::evaluate(f, y, piece ^ carries);
+  }
+};
+
+// Takes the left piece for the linear branch.
+template <class Approximant>
+struct with_left_one {
+  template <class Activation>
+  INVACT_FUNCTION static float evaluate(const Activation& f, float y, invact::uint32 piece) {
+    return piece != 0 ? 1.0f : Approximant::evaluate(f, y, piece);
+  }
+};
+
+template <class Storage>
+using layer_factory = std::function<std::unique_ptr<activation_layer<Storage>>()>;
+
+template <class Layer>
+auto make_factory() {
+  return [] { return std::make_unique<Layer>(); };
+}
+
+template <class Activation, class Storage>
+layer_factory<Storage> standard_factory() {
+  return make_factory<saved_input<Activation, Storage>>();
+}
+
+template <class Activation, class Storage, class Packing>
+layer_factory<Storage> inverted_factory(sabotage how) {
+  using invact::inverted;
+  using op = inverted<Activation, Storage, Packing>;
+  using shipped = typename op::approximant_type;
+  using swapped = inverted<Activation, Storage, Packing, with_inverted_bits<shipped>>;
+  using linear = inverted<Activation, Storage, Packing, with_left_one<shipped>>;
+  switch (how) {
+    case sabotage::inverted_bits: return make_factory<inverted_layer<swapped>>();
+    case sabotage::left_one: return make_factory<inverted_layer<linear>>();
+    case sabotage::none: break;
+  }
+  return make_factory<inverted_layer<op>>();
+}
+
+}  // namespace char_lm
