@@ -1,0 +1,44 @@
+# What the project's own tests, examples and benchmarks are compiled with; no consumer sees it.
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+option(INVACT_WARNINGS_AS_ERRORS "Stop at a warning in the project's own code" OFF)
+
+set(INVACT_WARNING_FLAGS -Wall -Wextra -Wpedantic)
+if(INVACT_WARNINGS_AS_ERRORS)
+  list(APPEND INVACT_WARNING_FLAGS -Werror)
+endif()
+
+add_library(invact_development INTERFACE)
+target_link_libraries(invact_development INTERFACE invact::invact)
+target_compile_options(invact_development INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${INVACT_WARNING_FLAGS}>")
+
+set(INVACT_SANITIZER_FLAGS "")
+if(INVACT_ENABLE_SANITIZERS)
+  set(INVACT_SANITIZER_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(invact_development INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${INVACT_SANITIZER_FLAGS}>")
+  target_link_options(invact_development INTERFACE ${INVACT_SANITIZER_FLAGS})
+endif()
+
+# The host executor uses OpenMP where the calling code is compiled with it.
+find_package(OpenMP COMPONENTS CXX)
+if(OpenMP_CXX_FOUND)
+  target_link_libraries(invact_development INTERFACE OpenMP::OpenMP_CXX)
+else()
+  message(STATUS "invact: no OpenMP: tests, examples and benchmarks run on one thread")
+endif()
+
+# Whether compiler and processor both have AVX2 and FMA: then tests run a build of them as well.
+include(CheckCXXSourceRuns)
+set(CMAKE_REQUIRED_FLAGS "-mavx2 -mfma")
+check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx2\") && __builtin_cpu_supports(\"fma\") ? 0 : 1; }"
+                      INVACT_RUNS_AVX2)
+unset(CMAKE_REQUIRED_FLAGS)
+
+# The second host compiler that tests are built with.
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  find_program(INVACT_CLANGXX NAMES clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14)
+  mark_as_advanced(INVACT_CLANGXX)
+endif()

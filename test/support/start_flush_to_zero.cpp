@@ -1,0 +1,6 @@
+#include <xmmintrin.h>
+
+#include "support/start.hpp"
+
+// Flush-to-zero and denormals-are-zero; threads started later inherit both.
+void invact_test_start() { _mm_setcsr(_mm_getcsr() | 0x8040u); }

@@ -1,0 +1,3 @@
+#include "support/start.hpp"
+
+void invact_test_start() {}
