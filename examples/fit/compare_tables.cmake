@@ -1,6 +1,7 @@
 # cmake -DPROGRAM=fit_coefficients -DWANTED=include/invact/coefficients -DOUTPUT=folder -P compare_tables.cmake
 #
 # Regenerates every table of coefficients and compares them byte for byte with those of the tree.
+cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${OUTPUT})
 file(MAKE_DIRECTORY ${OUTPUT})
 execute_process(COMMAND ${PROGRAM} ${OUTPUT} COMMAND_ERROR_IS_FATAL ANY)

@@ -27,8 +27,8 @@ struct ulp_error {
 
 // Over every finite value of Storage as x, and a random float between it and the next, the stored y
 // against f(x), in ULP: in codes, so that an error across a binade's edge is counted in the ULP of
-// either side, and signed by magnitude. Results below the smallest normal number are exempt, as
-// is the overflow of half. The mean is over the random ones: the values themselves are exact ties of
+// either side, and signed by magnitude. Results below ref::smallest_result are exempt, as is the
+// overflow of half. The mean is over the random ones: the values themselves are exact ties of
 // the parity where y is x/2, all of which the nearest code resolves toward zero.
 template <class Op>
 ulp_error forward_error() {
@@ -51,7 +51,7 @@ ulp_error forward_error() {
       if (i > 0 && (c & 0x7fffu) + 1 >= format.infinity()) continue;
       const float x = static_cast<float>(i == 0 ? at : at + (next - at) * uniform(random));
       const double y = ref::value(f, x);
-      if (std::fabs(y) < ref::decode(format, format.min_normal())) continue;
+      if (std::fabs(y) < ref::smallest_result(format)) continue;
       const auto stored = op.forward(x);
       const double error = ref::code_position(format, ref::decode(format, traits::to_code(stored.y))) -
                            ref::code_position(format, y);

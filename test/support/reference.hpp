@@ -58,6 +58,17 @@ struct floor_of {
 };
 floor_of error_floor(const std::vector<cell>& cells);
 
+// Results below this are exempt from the bounds in ULP: subnormal ones, and where subnormals are flushed
+// to zero those of the last ten binades too, whose intermediate results may be subnormal.
+inline double smallest_result(format storage) {
+  const double normal = decode(storage, storage.min_normal());
+#if defined(__FAST_MATH__)
+  return normal > 0x1p-116 ? normal : 0x1p-116;
+#else
+  return normal;
+#endif
+}
+
 bool same_bits(float a, float b);
 bool is_nan(double x);
 

@@ -32,17 +32,18 @@ INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) {
   constexpr float log2e_high = 0x1.714p+0f;
   constexpr float log2e_low = 0x1.47652cp-12f;
   const float a_high = float_from_bits(float_bits(a) & 0xfffff000u);
-  const float a_low = a - a_high;
+  const float a_low = float_from_bits(float_bits(a - a_high) & ~1u);
   const float exact = a_high * log2e_high;
   const int32 n = static_cast<int32>(exact - 0.5f);
-  // At most 23 significant bits, so clearing the last changes nothing but what the compiler knows.
+  // At most 23 significant bits, as a_low has 12: clearing the last changes nothing but what the
+  // compiler knows.
   const float f = float_from_bits(float_bits(exact - static_cast<float>(n)) & ~1u);
   const float sum = f + multiply_add(a_high, log2e_low, (a_low + b) * log2e);
   return {exp2_slope(sum) * sum, n};
 }
 
 // n / (d + d_low), nearly correctly rounded whatever the last bits of the hardware's reciprocal are,
-// by the remainder of the first quotient; d + d_low in [1, 2^100], |d_low| <= 2^-11 d.
+// by the remainder of the first quotient; d + d_low in [1, 2^100], |d_low| <= 2^-10 d.
 template <class Math>
 INVACT_FUNCTION float divide(float n, float d, float d_low) {
   const float r = Math::rcp(d + d_low);

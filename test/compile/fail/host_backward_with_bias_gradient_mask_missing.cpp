@@ -1,0 +1,14 @@
+// expect: invact::host: this op keeps a mask beside y: pass it, after y
+#include <invact/host/executor.hpp>
+#include <invact/invact.hpp>
+
+
+void use(const invact::host::matrix_shape& shape, const float* x, float* y, unsigned char* mask) {
+  static_cast<void>(shape), static_cast<void>(mask);
+  const invact::inverted<invact::gelu, float, invact::bitmask> op;
+#if defined(INVACT_TEST_CORRECTED)
+  invact::host::backward_with_bias_gradient(op, shape, x, y, mask, y, y);
+#else
+  invact::host::backward_with_bias_gradient(op, shape, x, y, y, y);
+#endif
+}

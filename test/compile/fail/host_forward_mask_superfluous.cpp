@@ -1,0 +1,14 @@
+// expect: invact::host: this op keeps no mask (its packing stores the piece inside y
+#include <invact/host/executor.hpp>
+#include <invact/invact.hpp>
+
+
+void use(const invact::host::matrix_shape& shape, const float* x, float* y, unsigned char* mask) {
+  static_cast<void>(shape), static_cast<void>(mask);
+  const invact::inverted<invact::gelu, float, invact::mantissa_bit> op;
+#if defined(INVACT_TEST_CORRECTED)
+  invact::host::forward(op, 1, x, y);
+#else
+  invact::host::forward(op, 1, x, y, mask);
+#endif
+}

@@ -1,0 +1,14 @@
+// expect: invact::host: this op keeps a mask beside y: pass it, after y
+#include <invact/host/executor.hpp>
+#include <invact/invact.hpp>
+
+
+void use(const invact::host::matrix_shape& shape, const float* x, float* y, unsigned char* mask) {
+  static_cast<void>(shape), static_cast<void>(mask);
+  const invact::inverted<invact::gelu, float, invact::bitmask> op;
+#if defined(INVACT_TEST_CORRECTED)
+  invact::host::forward_with_bias(op, shape, x, x, y, mask);
+#else
+  invact::host::forward_with_bias(op, shape, x, x, y);
+#endif
+}

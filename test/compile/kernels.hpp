@@ -1,0 +1,58 @@
+// Kernels that call an op as a user's kernel would, forward and backward, scalar and fragment. Compiled by
+// nvcc (kernels.cu) and by NVRTC (nvrtc.cpp), never run.
+#pragma once
+
+#include <invact/invact.hpp>
+
+template <class Op>
+__device__ void scalar_kernel(int i, const float* x, typename Op::storage_type* y, invact::uint32* piece,
+                              const float* dy, float* dx) {
+  const auto e = Op{}.forward(x[i]);
+  y[i] = e.y;
+  piece[i] = e.piece;
+  dx[i] = Op{}.backward(dy[i], y[i + 1], piece[i + 1]) + Op{}.gradient_factor(y[i + 2], piece[i + 2]);
+  if constexpr (Op::mask_bits == 0) dx[i] += Op{}.backward(dy[i], y[i + 3]);
+}
+
+template <class Op, int N>
+__device__ void fragment_kernel(int i, const float* x, typename Op::storage_type* y, invact::uint32* piece,
+                                const float* dy, float* dx) {
+  using invact::fragment;
+  typename Op::template pieces<N> kept;
+  const auto& in = reinterpret_cast<const fragment<float, N>*>(x)[i];
+  const auto out = Op{}.forward(in, kept);
+  reinterpret_cast<fragment<typename Op::storage_type, N>*>(y)[i] = out;
+  piece[i] = static_cast<invact::uint32>(kept.bits);
+  kept.bits = piece[i + 1];
+  reinterpret_cast<fragment<float, N>*>(dx)[i] =
+      Op{}.backward(reinterpret_cast<const fragment<float, N>*>(dy)[i], out, kept);
+}
+
+template <class Op>
+__global__ void use_op(const float* x, typename Op::storage_type* y, invact::uint32* piece, const float* dy,
+                       float* dx) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  scalar_kernel<Op>(i, x, y, piece, dy, dx);
+  fragment_kernel<Op, 8>(i, x, y, piece, dy, dx);
+}
+
+#define INVACT_TEST_KERNEL(...)                                                                           \
+  template __global__ void use_op<invact::inverted<__VA_ARGS__>>(                                         \
+      const float*, invact::inverted<__VA_ARGS__>::storage_type*, invact::uint32*, const float*, float*);
+#define INVACT_TEST_PACKINGS(activation, storage, approximant)                        \
+  INVACT_TEST_KERNEL(activation, storage, invact::bitmask, approximant)               \
+  INVACT_TEST_KERNEL(activation, storage, invact::mantissa_bit, approximant)
+#define INVACT_TEST_16_BIT(storage)                                                   \
+  INVACT_TEST_PACKINGS(invact::gelu, storage, invact::accurate)                       \
+  INVACT_TEST_PACKINGS(invact::gelu, storage, invact::fast)                           \
+  INVACT_TEST_PACKINGS(invact::silu, storage, invact::accurate)                       \
+  INVACT_TEST_PACKINGS(invact::silu, storage, invact::fast)
+
+INVACT_TEST_PACKINGS(invact::gelu, float, invact::accurate)
+INVACT_TEST_PACKINGS(invact::silu, float, invact::accurate)
+INVACT_TEST_16_BIT(invact::binary16)
+INVACT_TEST_16_BIT(invact::bfloat16)
+#if INVACT_TEST_TOOLKIT_HEADERS
+INVACT_TEST_16_BIT(__half)
+INVACT_TEST_16_BIT(__nv_bfloat16)
+#endif
