@@ -36,6 +36,10 @@ template <class Format, int SpentBits>
 struct select_approximant<fast, silu, Format, SpentBits> {
   using type = signed_root_approximant<coefficients_for::silu_fast<Format, SpentBits>>;
 };
+template <int SpentBits>
+struct select_approximant<fast, silu, binary32_format, SpentBits> {
+  using type = fast;  // none is shipped: `inverted` refuses it by name
+};
 
 template <class Format>
 struct select_evaluator<default_evaluator, silu, Format> {

@@ -63,6 +63,23 @@ inline constexpr bool has_activation<
     T, void_t<decltype(T::pieces), decltype(T::ambiguous),
               decltype(static_cast<uint32>(declval<const T&>().piece_index(0.0f)))>> = true;
 
+// What a packing is tried with: it must take any activation, so this one stands for all.
+struct sample_activation {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+};
+
+template <class T, class = void>
+inline constexpr bool has_packing = false;
+template <class T>
+inline constexpr bool has_packing<
+    T, void_t<decltype(T::template mask_bits<1>), decltype(T::template spent_bits<1>),
+              decltype(static_cast<uint32>(
+                  T::template encode<sample_activation, binary32_format>(0.0f, 0u))),
+              decltype(static_cast<uint32>(
+                  T::template decode<sample_activation, binary32_format>(0u, 0u)))>> = true;
+
 template <class T, class Activation, class = void>
 inline constexpr bool has_evaluator = false;
 template <class T, class Activation>
@@ -86,6 +103,12 @@ inline constexpr bool is_storage_v = detail::has_storage<T>;
 // T has `pieces`, `ambiguous` and `piece_index(float x) const`.
 template <class T>
 inline constexpr bool is_activation_v = detail::has_activation<T>;
+
+// T has `mask_bits<PieceBits>`, `spent_bits<PieceBits>` and, static and for every Activation and Format,
+// `code encode<Activation, Format>(float y, uint32 piece)` and
+// `uint32 decode<Activation, Format>(code, uint32 mask)`.
+template <class T>
+inline constexpr bool is_packing_v = detail::has_packing<T>;
 
 // T has `static float evaluate(const Activation&, float x)`, which returns f(x).
 template <class T, class Activation>

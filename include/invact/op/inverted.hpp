@@ -20,7 +20,7 @@ INVACT_NAMESPACE_BEGIN
 namespace detail {
 
 // Says which requirement of `inverted` its arguments miss, once and readably.
-template <class Activation, class Storage>
+template <class Activation, class Storage, class Packing>
 struct check_inverted {
   static_assert(is_activation_v<Activation>,
                 "invact::inverted: Activation is not an activation: it needs `pieces`, `ambiguous` and "
@@ -28,7 +28,12 @@ struct check_inverted {
   static_assert(is_storage_v<Storage>,
                 "invact::inverted: Storage is not a storage type: use float, __half, __nv_bfloat16, "
                 "invact::binary16 or invact::bfloat16, or specialise invact::storage_traits for it");
-  static constexpr bool value = is_activation_v<Activation> && is_storage_v<Storage>;
+  static_assert(is_packing_v<Packing>,
+                "invact::inverted: Packing is not a packing: it needs `mask_bits`, `spent_bits`, "
+                "`encode` and `decode`, as invact::bitmask has; use invact::bitmask or "
+                "invact::mantissa_bit");
+  static constexpr bool value =
+      is_activation_v<Activation> && is_storage_v<Storage> && is_packing_v<Packing>;
 };
 
 // The types `inverted` is made of; empty when the check failed, so that its message stands alone.
@@ -53,7 +58,10 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
       typename select_approximant<Approximant, Activation, format,
                                   Packing::template spent_bits<piece_bits>>::type;
   using evaluator = typename select_evaluator<Evaluator, Activation, format>::type;
-  static_assert(is_approximant_v<approximant, Activation>,
+  static_assert(!is_same_v<approximant, fast>,
+                "invact::inverted: Approximant is invact::fast, which is shipped for 16-bit storage "
+                "only: use invact::accurate");
+  static_assert(is_same_v<approximant, fast> || is_approximant_v<approximant, Activation>,
                 "invact::inverted: Approximant is not an approximant for this activation and storage: "
                 "it needs `static float evaluate(const Activation&, float y, uint32 piece)`; "
                 "invact::accurate and invact::fast are the shipped choices");
@@ -72,8 +80,8 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
 template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
           class Evaluator = default_evaluator>
 class inverted : Activation {
-  using parts = detail::inverted_parts<detail::check_inverted<Activation, Storage>::value, Activation,
-                                       Storage, Packing, Approximant, Evaluator>;
+  using parts = detail::inverted_parts<detail::check_inverted<Activation, Storage, Packing>::value,
+                                       Activation, Storage, Packing, Approximant, Evaluator>;
   using traits = storage_traits<Storage>;
   using format = typename parts::format;
 

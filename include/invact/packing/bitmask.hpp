@@ -28,6 +28,7 @@ struct bitmask {
     return mask;
   }
 };
+static_assert(is_packing_v<bitmask>);
 
 // Bytes of the mask of n elements, or of one row of n elements: ceil(n * mask_bits / 8).
 constexpr int64 mask_bytes(int64 n, int mask_bits = 1) {

@@ -80,5 +80,6 @@ struct mantissa_bit {
     }
   }
 };
+static_assert(is_packing_v<mantissa_bit>);
 
 INVACT_NAMESPACE_END

@@ -1,7 +1,6 @@
 // expect: invact::inverted: Activation is not an activation: it needs `pieces`, `ambiguous`
 #include <invact/invact.hpp>
 
-
 struct almost_an_activation {
   static constexpr int pieces = 1;
   static constexpr invact::ambiguous_range ambiguous = invact::ambiguous_range::none;

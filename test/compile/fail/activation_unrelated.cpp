@@ -1,7 +1,6 @@
 // expect: invact::inverted: Activation is not an activation: it needs `pieces`, `ambiguous`
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 using activation = invact::gelu;
 #else

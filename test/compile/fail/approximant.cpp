@@ -1,7 +1,6 @@
 // expect: invact::inverted: Approximant is not an approximant for this activation and storage
 #include <invact/invact.hpp>
 
-
 struct approximant {
   template <class Activation>
 #if defined(INVACT_TEST_CORRECTED)

@@ -1,7 +1,6 @@
 // expect: invact::inverted: Approximant is not an approximant for this activation and storage
 #include <invact/invact.hpp>
 
-
 // `accurate` means something for the shipped activations only.
 struct monotone {
   static constexpr int pieces = 1;

@@ -1,7 +1,6 @@
 // expect: invact::bit_cast: the two types differ in size
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 using bits = invact::uint32;
 #else

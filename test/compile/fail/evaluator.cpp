@@ -1,7 +1,6 @@
 // expect: invact::inverted: Evaluator is not a forward evaluator for this activation
 #include <invact/invact.hpp>
 
-
 struct evaluator {
 #if defined(INVACT_TEST_CORRECTED)
   template <class Activation>

@@ -1,7 +1,6 @@
 // expect: invact::inverted::gradient_factor(y): this packing keeps the piece outside y: pass
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 using packing = invact::mantissa_bit;
 #else

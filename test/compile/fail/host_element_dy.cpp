@@ -2,7 +2,6 @@
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 using element = float;
 #else

@@ -2,7 +2,6 @@
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 
-
 void use(const invact::host::matrix_shape& shape, const float* x, float* y, unsigned char* mask) {
   static_cast<void>(shape), static_cast<void>(mask);
   const invact::inverted<invact::gelu, float, invact::bitmask> op;

@@ -2,7 +2,6 @@
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 
-
 struct op {
   using storage_type = float;
 #if defined(INVACT_TEST_CORRECTED)

@@ -1,7 +1,6 @@
 // expect: invact::inverted: Packing is not a packing
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 using packing = invact::mantissa_bit;
 #else

@@ -1,7 +1,6 @@
 // expect: invact::piece_fragment holds at most 64 bits: use a smaller fragment
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 constexpr int n = 64;
 #else

@@ -1,7 +1,6 @@
 // expect: invact::inverted: Storage is not a storage type: use float, __half, __nv_bfloat16
 #include <invact/invact.hpp>
 
-
 #if defined(INVACT_TEST_CORRECTED)
 using storage = float;
 #else

@@ -1,7 +1,6 @@
 // expect: invact::mantissa_bit: the storage type has too few mantissa bits for this many pieces
 #include <invact/invact.hpp>
 
-
 // 128 pieces are 7 bits, all that a bfloat16 has.
 struct many_pieces {
 #if defined(INVACT_TEST_CORRECTED)
