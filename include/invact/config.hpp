@@ -17,7 +17,7 @@
 #endif
 
 // True while the compiler generates device code. Only the hardware's conversions and its approximate
-// sqrt, ex2, lg2 and rcp differ between host and device; core/ alone tests this macro.
+// sqrt, ex2, lg2 and rcp differ between host and device; core/ and this file alone test this macro.
 #if defined(__CUDA_ARCH__)
 #define INVACT_DEVICE_CODE 1
 #else
@@ -34,6 +34,14 @@
 
 // What nearly every function of the core is.
 #define INVACT_FUNCTION INVACT_HOST_DEVICE INVACT_INLINE
+
+// Before a loop that indexes registers. nvcc's host pass hands pragmas to the host compiler, and g++ warns
+// of this one.
+#if INVACT_DEVICE_CODE
+#define INVACT_UNROLL _Pragma("unroll")
+#else
+#define INVACT_UNROLL
+#endif
 
 #define INVACT_DETAIL_ABI_NAME(major, minor, patch) v##major##_##minor##_##patch
 #define INVACT_DETAIL_ABI(major, minor, patch) INVACT_DETAIL_ABI_NAME(major, minor, patch)

@@ -32,6 +32,7 @@ struct monotone {
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 };
+static_assert(is_activation_v<four_pieces> && is_activation_v<positive_side> && is_activation_v<monotone>);
 
 // Distance in codes of y from a code of the same sign.
 double distance(ref::format f, double y, uint32 code) {

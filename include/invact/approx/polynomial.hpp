@@ -39,9 +39,7 @@ INVACT_FUNCTION float estrin_range(const coefficients<N>& p, const float* powers
 template <int N>
 INVACT_FUNCTION float horner(const coefficients<N>& p, float x) {
   float sum = p.c[N - 1];
-#if defined(__CUDACC__)
-#pragma unroll
-#endif
+  INVACT_UNROLL
   for (int i = N - 2; i >= 0; --i) sum = multiply_add(sum, x, p.c[i]);
   return sum;
 }
@@ -52,9 +50,7 @@ INVACT_FUNCTION float estrin(const coefficients<N>& p, float x) {
   constexpr int levels = N > 2 ? detail::ceil_log2(N) : 1;
   float powers[levels];
   powers[0] = x;
-#if defined(__CUDACC__)
-#pragma unroll
-#endif
+  INVACT_UNROLL
   for (int k = 1; k < levels; ++k) powers[k] = powers[k - 1] * powers[k - 1];
   return detail::estrin_range<0, N>(p, powers);
 }

@@ -141,9 +141,7 @@ class inverted : Activation {
   INVACT_FUNCTION fragment<Storage, N> forward(const fragment<float, N>& x, pieces<N>& kept) const {
     fragment<Storage, N> y;
     kept = pieces<N>{};
-#if defined(__CUDACC__)
-#pragma unroll
-#endif
+    INVACT_UNROLL
     for (int i = 0; i < N; ++i) {
       const encoded e = forward(x[i]);
       y[i] = e.y;
@@ -156,9 +154,7 @@ class inverted : Activation {
   INVACT_FUNCTION fragment<float, N> gradient_factor(const fragment<Storage, N>& y,
                                                      const pieces<N>& kept) const {
     fragment<float, N> g;
-#if defined(__CUDACC__)
-#pragma unroll
-#endif
+    INVACT_UNROLL
     for (int i = 0; i < N; ++i) g[i] = gradient_factor(y[i], kept[i]);
     return g;
   }
@@ -168,9 +164,7 @@ class inverted : Activation {
                                               const fragment<Storage, N>& y,
                                               const pieces<N>& kept) const {
     fragment<float, N> dx;
-#if defined(__CUDACC__)
-#pragma unroll
-#endif
+    INVACT_UNROLL
     for (int i = 0; i < N; ++i) dx[i] = backward(dy[i], y[i], kept[i]);
     return dx;
   }
