@@ -5,26 +5,27 @@
 set(FETCHCONTENT_QUIET ON)
 include(FetchContent)
 
-# Sets <name>_DIR_ to a folder with the unpacked archive (or with the single file) of a dependency.
+# Sets `out` to the folder with a dependency's unpacked archive, or with its single file.
 function(invact_locate name out)
-  set(placed ${PROJECT_SOURCE_DIR}/.deps/${name})
-  if(IS_DIRECTORY ${placed})
-    message(STATUS "invact: ${name} from .deps/")
-    set(${out} ${placed} PARENT_SCOPE)
-    return()
-  endif()
   file(STRINGS ${PROJECT_SOURCE_DIR}/cmake/dependencies.sh line REGEX "^${name}[|]")
   string(REPLACE "|" ";" fields "${line}")
   list(GET fields 2 hash)
   list(GET fields 3 url)
+  # The mark is written last: a folder without it is half unpacked, or of another version.
+  set(placed ${PROJECT_SOURCE_DIR}/.deps/${name})
+  if(EXISTS ${placed}/.complete-${hash})
+    message(STATUS "invact: ${name} from .deps/")
+    set(${out} ${placed} PARENT_SCOPE)
+    return()
+  endif()
   message(STATUS "invact: fetching ${name} from ${url}")
-  set(no_extract "")
+  set(extraction DOWNLOAD_EXTRACT_TIMESTAMP TRUE)
   if(url MATCHES "[.]hpp$")
-    set(no_extract DOWNLOAD_NO_EXTRACT TRUE)
+    set(extraction DOWNLOAD_NO_EXTRACT TRUE)
   endif()
   # No CMakeLists.txt of a dependency is run: SOURCE_SUBDIR names a folder that does not exist.
-  FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${hash} ${no_extract}
-                       DOWNLOAD_EXTRACT_TIMESTAMP TRUE SOURCE_SUBDIR none)
+  FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${hash} ${extraction}
+                       SOURCE_SUBDIR none)
   FetchContent_MakeAvailable(${name})
   set(${out} ${${name}_SOURCE_DIR} PARENT_SCOPE)
 endfunction()
