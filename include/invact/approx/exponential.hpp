@@ -22,7 +22,7 @@ struct scaled_exponential {
   }
 };
 
-// exp(a + b) for a in [-256, 0] and |b| < 1/4, within 2 ULP.
+// exp(a + b) for a in [-256, 0] and |b| <= 1/16, within 2 ULP.
 //
 // a * log2(e) is formed in two parts, the first of them exact: twelve leading bits of a times eleven of
 // log2(e). Masks split the numbers, so neither a missing FMA nor -ffast-math (which may reassociate
@@ -43,7 +43,7 @@ INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) {
 }
 
 // n / (d + d_low), nearly correctly rounded whatever the last bits of the hardware's reciprocal are,
-// by the remainder of the first quotient; d + d_low in [1, 2^100], |d_low| <= 2^-10 d.
+// by the remainder of the first quotient; d + d_low in [1, 2^100], |d_low| <= 2^-11 d.
 template <class Math>
 INVACT_FUNCTION float divide(float n, float d, float d_low) {
   const float r = Math::rcp(d + d_low);

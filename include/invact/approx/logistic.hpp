@@ -1,7 +1,7 @@
 // Forward evaluators of the form x * sigmoid(x * P(|x|)), and their counterparts for float storage.
 //
 // Where subnormals are flushed to zero (--use_fast_math; -ffast-math), intermediate results are flushed
-// too, and so every |y| below 2^-116 may come out as a zero of the right sign.
+// too, and so every |y| below 2^-116 may be off by as much as itself, but keeps its sign.
 #pragma once
 
 #include <invact/approx/exponential.hpp>
@@ -51,8 +51,8 @@ struct silu_float_evaluator {
 };
 
 // GELU (erf) for float storage, from Phi(-a) = exp(-a^2/2) * R(a), a = |x|; R(a) * (a + Table::pole) is a
-// polynomial in 2p - 1, p = a / (a + pole), so that f(-a) is e * p times it. a^2 is formed exactly, as
-// the square of its eleven leading bits and a remainder; so is a + pole. Within 4 ULP, with any rcp that
+// polynomial in 2p - 1, p = a / (a + pole), so that f(-a) is e * p times it. a^2 is formed exactly: the
+// square of a rounded to eleven bits, and a remainder; so is a + pole. Within 4 ULP, with any rcp that
 // is within 2 ULP. Below -Table::largest, -0.
 template <class Table, class Math = native_math>
 struct gelu_float_evaluator {
@@ -60,7 +60,7 @@ struct gelu_float_evaluator {
   INVACT_FUNCTION static float evaluate(const Activation&, float x) {
     const float magnitude = absolute(x);
     const float a = select(magnitude < Table::largest, magnitude, Table::largest);
-    const float high = float_from_bits(float_bits(a) & 0xffffe000u);
+    const float high = float_from_bits((float_bits(a) + 0x1000u) & 0xffffe000u);
     // 22 significant bits: clearing the last changes nothing, but keeps a compiler from merging the parts.
     const float square = float_from_bits(float_bits(high * high) & ~1u);
     const detail::scaled_exponential e =
