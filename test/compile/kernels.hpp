@@ -26,6 +26,7 @@ __device__ void fragment_kernel(int i, const float* x, typename Op::storage_type
   kept.bits = piece[i + 1];
   reinterpret_cast<fragment<float, N>*>(dx)[i] =
       Op{}.backward(reinterpret_cast<const fragment<float, N>*>(dy)[i], out, kept);
+  reinterpret_cast<fragment<float, N>*>(dx)[i + 1] = Op{}.gradient_factor(out, kept);
 }
 
 template <class Op>
