@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
   int failures = 0;
   for (const char* arch : {"compute_80", "sm_80", "sm_90a", "sm_100a"}) {
     std::vector<std::string> options = {std::string("--gpu-architecture=") + arch, "--std=c++17",
-                                        std::string("-I") + argv[1], "-Werror",
+                                        std::string("-I") + argv[1],
                                         std::string("-DINVACT_TEST_TOOLKIT_HEADERS=") + (toolkit ? "1" : "0")};
     if (toolkit) options.push_back(std::string("-I") + argv[2]);
     std::vector<const char*> pointers;
@@ -42,7 +42,8 @@ int main(int argc, char** argv) {
       nvrtcGetPTXSize(program, &code);
     }
     std::printf("%s: %s, %zu bytes\n%s", arch, nvrtcGetErrorString(result), code, log.c_str());
-    if (result != NVRTC_SUCCESS || code < 1000) ++failures;
+    // NVRTC has no option that makes warnings errors.
+    if (result != NVRTC_SUCCESS || code < 1000 || log.find("warning") != std::string::npos) ++failures;
     nvrtcDestroyProgram(&program);
   }
   return failures == 0 ? 0 : 1;

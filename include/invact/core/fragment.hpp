@@ -8,7 +8,7 @@ INVACT_NAMESPACE_BEGIN
 namespace detail {
 
 // The largest power of two that divides `bytes`, at most 16: the widest vector access it allows.
-constexpr int fragment_alignment(int bytes) {
+INVACT_HOST_DEVICE constexpr int fragment_alignment(int bytes) {
   int alignment = 1;
   while (alignment < 16 && bytes % (2 * alignment) == 0) alignment *= 2;
   return alignment;

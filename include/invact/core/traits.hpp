@@ -37,14 +37,14 @@ namespace detail {
 template <class...>
 using void_t = void;
 template <class T>
-T&& declval() noexcept;
+INVACT_HOST_DEVICE T&& declval() noexcept;
 
 template <class A, class B>
 inline constexpr bool is_same_v = false;
 template <class A>
 inline constexpr bool is_same_v<A, A> = true;
 
-constexpr int ceil_log2(int n) {
+INVACT_HOST_DEVICE constexpr int ceil_log2(int n) {
   int bits = 0;
   while ((1 << bits) < n) ++bits;
   return bits;

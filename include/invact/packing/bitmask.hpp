@@ -31,7 +31,7 @@ struct bitmask {
 static_assert(is_packing_v<bitmask>);
 
 // Bytes of the mask of n elements, or of one row of n elements: ceil(n * mask_bits / 8).
-constexpr int64 mask_bytes(int64 n, int mask_bits = 1) {
+INVACT_HOST_DEVICE constexpr int64 mask_bytes(int64 n, int mask_bits = 1) {
   return (n / 8) * mask_bits + ((n % 8) * mask_bits + 7) / 8;
 }
 
