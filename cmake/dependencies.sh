@@ -102,7 +102,7 @@ place_program() {  # name pin
   # The executables themselves; pip's own launchers would need PYTHONPATH. Relative, as the tree may move.
   case $1 in
     cmake) for tool in cmake ctest; do ln -sf "../python-cmake/cmake/data/bin/$tool" "$deps/bin/$tool"; done ;;
-    ninja) ln -sf "../python-ninja/ninja/data/bin/ninja" "$deps/bin/ninja" ;;
+    ninja) ln -sf "../python-ninja/bin/ninja" "$deps/bin/ninja" ;;
   esac
   "$deps/bin/$1" --version >/dev/null || fail "$1 from PyPI does not run here: install it yourself"
   say "$1: .deps/bin/$1"
