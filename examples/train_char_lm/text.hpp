@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace char_lm {
@@ -41,6 +42,9 @@ class corpus {
 class batch {
  public:
   batch(const corpus& text, const std::vector<std::size_t>& positions);
+  // One window, whose target is unknown and counts as 0.
+  batch(std::size_t context, std::vector<token> window)
+      : context_(context), windows_(std::move(window)), targets_(1) {}
 
   int size() const { return static_cast<int>(targets_.size()); }
   // The `context` tokens of window i, and the token after it.

@@ -8,7 +8,6 @@
 #include "network.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <deque>
 #include <functional>
 #include <string>
@@ -16,7 +15,7 @@
 namespace char_lm {
 
 struct schedule {
-  int steps = 1200;
+  int steps = 2000;
   int batch = 256;
   float learning_rate = 3e-3f;  // of Adam, after the warm-up; falls to 0 along a half cosine
   int warm_up = 50;             // steps
@@ -179,7 +178,6 @@ std::vector<variant_result> run_trial(const corpus& text, const network_shape& s
       for (std::size_t v = 1; v < variants.size(); ++v) {
         comparisons[v].add(contestants[v].gradient_at(weights, data), expected);
       }
-      if (std::getenv("NOISE")) comparisons[0].add(standard.gradient_at(weights, draw(text, plan.batch, random)), expected);
     }
     for (contestant<Storage>& c : contestants) c.step(data, learning_rate(plan, step));
     tick();

@@ -25,7 +25,7 @@ namespace detail {
 // u of the table, clamped to [0, 1]; anything in there for a NaN y.
 template <class Table>
 INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
-  const float offset = select(piece != 0, Table::left_offset, Table::offset);
+  const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
   return saturated_multiply_add(y - Table::center, Table::scale, offset);
 }
 
@@ -34,7 +34,7 @@ INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
 template <class Table>
 INVACT_FUNCTION float finish(float g, float y, uint32 piece) {
   const bool vanished = (float_bits(y) << 1) <= (float_bits(Table::vanishing) << 1);
-  return select(is_nan(y), y, select((piece != 0) & vanished, 0.0f, g));
+  return select(is_nan(y), y, select(vanished, select_by_bit(piece, 0.0f, g), g));
 }
 
 // y * left(sqrt(log2(y_min / y)) - left_center): as y -> -0 the factor grows like x alone, so g keeps
@@ -71,7 +71,7 @@ struct split_root_approximant {
     const float t = Math::sqrt(detail::scaled_offset<Table>(y, piece));
     const float left = y * horner(Table::left(), t);
     const float right = horner(Table::right(), t);
-    return detail::finish<Table>(select(piece != 0, left, right), y, piece);
+    return detail::finish<Table>(select_by_bit(piece, left, right), y, piece);
   }
 };
 
@@ -83,7 +83,7 @@ struct log_root_approximant {
     const float t = Math::sqrt(detail::scaled_offset<Table>(y, 0));
     const float left = detail::log_root_factor<Table, Math>(y);
     const float right = horner(Table::right(), t);
-    return detail::finish<Table>(select(piece != 0, left, right), y, piece);
+    return detail::finish<Table>(select_by_bit(piece, left, right), y, piece);
   }
 };
 
@@ -102,7 +102,7 @@ struct joint_approximant {
     const float inner = horner(Table::right_inner(), root - Table::inner_center);
     const float outer = horner(Table::right_outer(), root - Table::outer_center);
     const float right = select(root < Table::right_split, inner, outer);
-    const float far = select(piece != 0, left, right);
+    const float far = select_by_bit(piece, left, right);
     const float g = select(is_less(Table::near_limit, u), far, near);
     return detail::finish<Table>(g, y, piece);
   }

@@ -47,6 +47,17 @@ INVACT_FUNCTION float select(bool condition, float a, float b) {
   return float_from_bits(select(condition, float_bits(a), float_bits(b)));
 }
 
+// bit ? a : b, for a bit that is 0 or 1. Given select(bit != 0, a, b), g++ turns a comparison of what it
+// knows to be 0 or 1 into a conversion to bool, which it does not vectorise.
+INVACT_FUNCTION float select_by_bit(uint32 bit, float a, float b) {
+#if INVACT_DEVICE_CODE
+  return bit != 0 ? a : b;
+#else
+  const uint32 mask = 0u - bit;
+  return float_from_bits((float_bits(a) & mask) | (float_bits(b) & ~mask));
+#endif
+}
+
 // Whether the sign bit is set: true for -0 and for negative NaNs.
 INVACT_FUNCTION bool sign_bit(float x) { return (float_bits(x) >> 31) != 0; }
 

@@ -44,12 +44,10 @@ struct mantissa_bit {
       // part that truncation dropped can only favour going up, and never decides.
       const uint32 distance = (piece - truncated) & (step - 1u);
       const uint32 up = truncated + distance;
-      bool take_up = distance <= step / 2;
-      if constexpr (detail::is_same_v<Format, binary32_format>) {
-        // Nothing was dropped, so half a step is a tie.
-        take_up = distance < step / 2 || (distance == step / 2 && (up & step) == 0);
-      }
-      take_up = (take_up | (up < step)) & (up < Format::infinity);
+      // From float nothing was dropped, so half a step is a tie: to the even multiple of a step.
+      constexpr bool is_exact = detail::is_same_v<Format, binary32_format>;
+      const uint32 odd = is_exact ? (up / step) & 1u : 0u;
+      const bool take_up = ((2u * distance + odd <= step) | (up < step)) & (up < Format::infinity);
       const uint32 nearest = select(take_up, up, up - step);
       constexpr uint32 kept = Format::min_kept & ~(step - 1u);
       const bool vanishes = (truncated < Format::min_kept) & (piece != 0);
