@@ -20,6 +20,10 @@ if(INVACT_ENABLE_SANITIZERS)
   set(INVACT_SANITIZER_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(invact_development INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${INVACT_SANITIZER_FLAGS}>")
   target_link_options(invact_development INTERFACE ${INVACT_SANITIZER_FLAGS})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    # Instrumented code hides from g++ what is initialised: it warns of its own <functional>.
+    target_compile_options(invact_development INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>")
+  endif()
 endif()
 
 # The host executor uses OpenMP where the calling code is compiled with it.

@@ -26,19 +26,25 @@ double largest_ulp(int first, int last, float sign, F f, G g) {
   return worst;
 }
 
+// Lambdas: g++ refuses to inline through a pointer that a sanitizer checks.
+const auto native_sqrt = [](float x) { return native_math::sqrt(x); };
+const auto native_ex2 = [](float x) { return native_math::ex2(x); };
+const auto native_lg2 = [](float x) { return native_math::lg2(x); };
+const auto native_rcp = [](float x) { return native_math::rcp(x); };
+
 }  // namespace
 
 TEST_CASE("the square root is within 2 ULP, 0 of 0") {
-  CHECK(largest_ulp(-126, 127, 1, native_math::sqrt, [](double x) { return std::sqrt(x); }) <= 2);
+  CHECK(largest_ulp(-126, 127, 1, native_sqrt, [](double x) { return std::sqrt(x); }) <= 2);
   CHECK(native_math::sqrt(0.0f) == 0.0f);
 }
 
 TEST_CASE("ex2 is within 2 ULP, and ends at zero and infinity") {
   const auto exact = [](double x) { return std::exp2(x); };
-  CHECK(largest_ulp(-30, 5, 1, native_math::ex2, exact) <= 2);
+  CHECK(largest_ulp(-30, 5, 1, native_ex2, exact) <= 2);
   CHECK(largest_ulp(6, 6, 1, [](float x) { return native_math::ex2(x - 1.0f); },
                     [](double x) { return std::exp2(x - 1); }) <= 2);
-  CHECK(largest_ulp(-30, 6, -1, native_math::ex2, exact) <= 2);
+  CHECK(largest_ulp(-30, 6, -1, native_ex2, exact) <= 2);
   CHECK(native_math::ex2(-126.5f) == 0.0f);
   CHECK(native_math::ex2(-3e38f) == 0.0f);
   CHECK(float_bits(native_math::ex2(128.0f)) == float_infinity_bits);
@@ -48,8 +54,8 @@ TEST_CASE("ex2 is within 2 ULP, and ends at zero and infinity") {
 
 TEST_CASE("lg2 is within 2^-22 near 1 and 2 ULP elsewhere") {
   const auto exact = [](double x) { return std::log2(x); };
-  CHECK(largest_ulp(2, 127, 1, native_math::lg2, exact) <= 2);
-  CHECK(largest_ulp(-126, -3, 1, native_math::lg2, exact) <= 2);
+  CHECK(largest_ulp(2, 127, 1, native_lg2, exact) <= 2);
+  CHECK(largest_ulp(-126, -3, 1, native_lg2, exact) <= 2);
   double worst = 0;
   for (float x = 0.25f; x < 4.0f; x += 0x1p-15f)
     worst = std::max(worst, std::fabs(static_cast<double>(native_math::lg2(x)) - std::log2(static_cast<double>(x))));
@@ -57,7 +63,7 @@ TEST_CASE("lg2 is within 2^-22 near 1 and 2 ULP elsewhere") {
 }
 
 TEST_CASE("the reciprocal is within 2 ULP, 0 where it would be subnormal") {
-  CHECK(largest_ulp(-126, 125, 1, native_math::rcp, [](double x) { return 1 / x; }) <= 2);
+  CHECK(largest_ulp(-126, 125, 1, native_rcp, [](double x) { return 1 / x; }) <= 2);
   CHECK(native_math::rcp(0x1.8p126f) == 0.0f);
   CHECK(native_math::rcp(float_from_bits(0x7f800000u)) == 0.0f);
 }
