@@ -4,7 +4,8 @@ if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   find_program(INVACT_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
   mark_as_advanced(INVACT_NVCC)
   if(INVACT_NVCC)
-    set(CMAKE_CUDA_COMPILER "${INVACT_NVCC}")
+    # Not CMAKE_CUDA_COMPILER, which check_language would take untried: an nvcc without its toolkit is none.
+    set(ENV{CUDACXX} "${INVACT_NVCC}")
   endif()
 endif()
 
