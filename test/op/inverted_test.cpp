@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstdlib>
 #include <random>
 
 #include <invact/invact.hpp>
@@ -15,8 +16,25 @@ float any_float(std::mt19937& random, int i) {
   return std::normal_distribution<float>(0, 3)(random);
 }
 
+// Bit for bit; under -ffast-math, which lets a compiler round the same expression otherwise in a vector
+// than in a scalar, one code of y and eight roundings of g.
+#if defined(__FAST_MATH__)
+constexpr int64 code_tolerance = 1;
+constexpr double gradient_tolerance = 8 * 0x1p-24;
+#else
+constexpr int64 code_tolerance = 0;
+constexpr double gradient_tolerance = 0;
+#endif
+
+// g, or g * factor, by a fragment and by a scalar call.
+bool same(float a, float b, float factor) {
+  if (float_bits(a) == float_bits(b) || (is_nan(a) && is_nan(b))) return true;
+  const double apart = static_cast<double>(a) - static_cast<double>(b);
+  return std::fabs(apart) < gradient_tolerance * std::fabs(static_cast<double>(factor));
+}
+
 template <class Op, int N>
-int differing_bits() {
+int differing_results() {
   const Op op;
   using storage = typename Op::storage_type;
   using traits = storage_traits<storage>;
@@ -34,11 +52,12 @@ int differing_bits() {
     const auto dx = op.backward(dy, y, kept);
     for (int i = 0; i < N; ++i) {
       const auto e = op.forward(x[i]);
-      const float one = op.gradient_factor(e.y, e.piece), product = op.backward(dy[i], e.y, e.piece);
-      wrong += traits::to_code(e.y) != traits::to_code(y[i]);
+      // The fragment's own y, so that a y one code off does not count again.
+      const float one = op.gradient_factor(y[i], kept[i]), product = op.backward(dy[i], y[i], kept[i]);
+      wrong += std::abs(int64{traits::to_code(e.y)} - int64{traits::to_code(y[i])}) > code_tolerance;
       wrong += e.piece != kept[i];
-      wrong += float_bits(one) != float_bits(g[i]) && !(is_nan(one) && is_nan(g[i]));
-      wrong += float_bits(product) != float_bits(dx[i]) && !(is_nan(product) && is_nan(dx[i]));
+      wrong += !same(one, g[i], 1.0f);
+      wrong += !same(product, dx[i], dy[i]);
     }
   }
   return wrong;
@@ -46,10 +65,10 @@ int differing_bits() {
 
 template <class Activation, class Storage>
 void check_fragments() {
-  CHECK(differing_bits<inverted<Activation, Storage>, 8>() == 0);
-  CHECK(differing_bits<inverted<Activation, Storage>, 3>() == 0);
-  CHECK(differing_bits<inverted<Activation, Storage, mantissa_bit>, 8>() == 0);
-  CHECK(differing_bits<inverted<Activation, Storage, mantissa_bit>, 1>() == 0);
+  CHECK(differing_results<inverted<Activation, Storage>, 8>() == 0);
+  CHECK(differing_results<inverted<Activation, Storage>, 3>() == 0);
+  CHECK(differing_results<inverted<Activation, Storage, mantissa_bit>, 8>() == 0);
+  CHECK(differing_results<inverted<Activation, Storage, mantissa_bit>, 1>() == 0);
 }
 
 // Parts of a user's own: an activation with a parameter and one piece, its evaluator and approximant.
@@ -75,8 +94,8 @@ TEST_CASE("fragment calls equal scalar calls bit for bit") {
   check_fragments<silu, float>();
   check_fragments<silu, bfloat16>();
   check_fragments<silu, binary16>();
-  CHECK(differing_bits<inverted<gelu, bfloat16, bitmask, fast>, 8>() == 0);
-  CHECK(differing_bits<inverted<silu, binary16, mantissa_bit, fast>, 4>() == 0);
+  CHECK(differing_results<inverted<gelu, bfloat16, bitmask, fast>, 8>() == 0);
+  CHECK(differing_results<inverted<silu, binary16, mantissa_bit, fast>, 4>() == 0);
 }
 
 TEST_CASE("an op of a parameter-free activation is an empty value") {
