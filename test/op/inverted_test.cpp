@@ -17,10 +17,10 @@ float any_float(std::mt19937& random, int i) {
 }
 
 // Bit for bit; under -ffast-math, which lets a compiler round the same expression otherwise in a vector
-// than in a scalar, one code of y and eight roundings of g.
+// than in a scalar, one code of y and as much as the bound on float's RMS error of g.
 #if defined(__FAST_MATH__)
 constexpr int64 code_tolerance = 1;
-constexpr double gradient_tolerance = 8 * 0x1p-24;
+constexpr double gradient_tolerance = 1.5e-6;
 #else
 constexpr int64 code_tolerance = 0;
 constexpr double gradient_tolerance = 0;
