@@ -17,9 +17,9 @@ float any_float(std::mt19937& random, int i) {
 }
 
 // Bit for bit; under -ffast-math, which lets a compiler round the same expression otherwise in a vector
-// than in a scalar, one code of y and as much as the bound on float's RMS error of g.
+// than in a scalar, the next code of y of the same piece and as much as the bound on float's RMS error of g.
 #if defined(__FAST_MATH__)
-constexpr int64 code_tolerance = 1;
+constexpr int64 code_tolerance = 2;
 constexpr double gradient_tolerance = 1.5e-6;
 #else
 constexpr int64 code_tolerance = 0;
