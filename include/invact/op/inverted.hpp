@@ -6,7 +6,8 @@
 //
 // An op is a trivially copyable value, empty unless its activation has parameters. It touches no
 // memory, launches nothing and throws nothing, on the host and on the device alike, so it goes into
-// any kernel or epilogue. Scalar and fragment calls agree bit for bit.
+// any kernel or epilogue. Scalar and fragment calls agree bit for bit, except on a host under -ffast-math,
+// which lets the compiler round vectors otherwise than scalars.
 //
 // NaN gives NaN, forward and backward. x = -inf gives -0 on the left piece and g = 0.
 #pragma once
