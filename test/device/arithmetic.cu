@@ -1,0 +1,259 @@
+// The ops in the device's own arithmetic (MUFU, its conversions and fused multiply-adds), every 16-bit code
+// against float64: the bounds that test/activation and test/op assert for the host. Prints a table.
+//
+// Exit status: 0 all bounds hold, 1 one does not, 77 skipped, because there is no GPU.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+#include <vector>
+
+#include <invact/invact.hpp>
+
+#include "support/reference.hpp"
+
+namespace {
+
+using namespace invact;
+namespace ref = reference;
+
+int failures = 0;
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::printf("    FAILED: %s\n", what);
+  ++failures;
+}
+
+void cuda(cudaError_t status) {
+  if (status == cudaSuccess) return;
+  std::printf("CUDA: %s\n", cudaGetErrorString(status));
+  std::exit(1);
+}
+
+template <class T>
+class device_array {
+ public:
+  explicit device_array(std::size_t n) : n_(n) { cuda(cudaMalloc(&data_, n * sizeof(T))); }
+  explicit device_array(const std::vector<T>& from) : device_array(from.size()) {
+    cuda(cudaMemcpy(data_, from.data(), n_ * sizeof(T), cudaMemcpyHostToDevice));
+  }
+  device_array(const device_array&) = delete;
+  ~device_array() { cudaFree(data_); }
+  T* get() { return data_; }
+  std::vector<T> copy() const {
+    std::vector<T> to(n_);
+    cuda(cudaMemcpy(to.data(), data_, n_ * sizeof(T), cudaMemcpyDeviceToHost));
+    return to;
+  }
+
+ private:
+  std::size_t n_;
+  T* data_ = nullptr;
+};
+
+template <class Op>
+__global__ void forward_kernel(int n, const float* x, typename Op::storage_type* y, uint8* piece) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i >= n) return;
+  const auto e = Op{}.forward(x[i]);
+  y[i] = e.y;
+  piece[i] = static_cast<uint8>(e.piece);
+}
+
+template <class Op>
+__global__ void gradient_kernel(int n, const typename Op::storage_type* y, const uint8* piece, float* g) {
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i < n) g[i] = Op{}.gradient_factor(y[i], piece[i]);
+}
+
+unsigned blocks(std::size_t n) { return static_cast<unsigned>((n + 255) / 256); }
+
+template <class Op>
+struct results {
+  std::vector<typename Op::storage_type> y;
+  std::vector<uint8> piece;
+};
+
+template <class Op>
+results<Op> forward(const std::vector<float>& x) {
+  device_array<float> in(x);
+  device_array<typename Op::storage_type> y(x.size());
+  device_array<uint8> piece(x.size());
+  forward_kernel<Op><<<blocks(x.size()), 256>>>(static_cast<int>(x.size()), in.get(), y.get(), piece.get());
+  cuda(cudaGetLastError());
+  return {y.copy(), piece.copy()};
+}
+
+template <class Op>
+std::vector<float> gradient(const std::vector<typename Op::storage_type>& y, const std::vector<uint8>& piece) {
+  device_array<typename Op::storage_type> in(y);
+  device_array<uint8> pieces(piece);
+  device_array<float> g(y.size());
+  gradient_kernel<Op><<<blocks(y.size()), 256>>>(static_cast<int>(y.size()), in.get(), pieces.get(), g.get());
+  cuda(cudaGetLastError());
+  return g.copy();
+}
+
+template <class Activation>
+constexpr ref::function function_of =
+    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
+template <class Storage>
+constexpr ref::format format_of = sizeof(Storage) == 4                          ? ref::binary32
+                                  : detail::is_same_v<Storage, bfloat16> ? ref::bfloat16
+                                                                         : ref::binary16;
+
+// Largest ULP error, its mean, and how many codes differ from the host's.
+template <class Op>
+void check_forward(double largest_allowed) {
+  using traits = storage_traits<typename Op::storage_type>;
+  constexpr ref::format format = format_of<typename Op::storage_type>;
+  constexpr ref::function f = function_of<typename Op::activation_type>;
+  std::vector<float> x;
+  std::mt19937 random(11);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  std::vector<char> in_mean;
+  if (sizeof(typename Op::storage_type) == 4) {
+    for (uint32 exponent = 1; exponent < 255; ++exponent)
+      for (int i = 0; i < 8000; ++i)
+        x.push_back(float_from_bits((random() & 0x807fffffu) | exponent << 23));
+    in_mean.assign(x.size(), 0);
+  } else {
+    for (uint32 c = 0; c < 0x10000u; ++c) {
+      if ((c & 0x7fffu) + 1 >= format.infinity()) continue;
+      for (int i = 0; i < 5; ++i) {
+        const double at = ref::decode(format, c), next = ref::decode(format, c + 1);
+        x.push_back(static_cast<float>(i == 0 ? at : at + (next - at) * uniform(random)));
+        in_mean.push_back(i != 0);
+      }
+    }
+  }
+  double smallest = ref::decode(format, format.min_normal());
+#if INVACT_TEST_FLUSHES
+  smallest = std::max(smallest, 0x1p-116);
+#endif
+  const results<Op> got = forward<Op>(x);
+  double largest = 0, sum = 0;
+  long count = 0, differing = 0;
+  bool pieces = true;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const auto code = traits::to_code(got.y[i]);
+    const auto host = Op{}.forward(x[i]);
+    differing += code != traits::to_code(host.y);
+    pieces = pieces && got.piece[i] == host.piece;
+    const double y = ref::value(f, x[i]);
+    if (std::fabs(y) < smallest) continue;
+    const double error = format.mantissa_bits == 23
+                             ? (ref::decode(format, code) - y) / ref::ulp(format, y)
+                             : ref::code_position(format, ref::decode(format, code)) - ref::code_position(format, y);
+    largest = std::max(largest, std::fabs(error));
+    if (in_mean[i]) sum += error, ++count;
+  }
+  const double bias = count == 0 ? 0 : sum / static_cast<double>(count);
+  std::printf("  forward   largest %.3f ULP  bias %+.4f  %ld of %zu codes differ from the host's\n", largest, bias,
+              differing, x.size());
+  require(largest <= largest_allowed, "the forward's largest error");
+  require(std::fabs(bias) < 0.01, "the forward's bias");
+  require(pieces, "the forward's pieces");
+}
+
+struct bound {
+  double largest, rms, rms_wide;
+};
+
+template <class Op>
+void check_gradient(bound most) {
+  using traits = storage_traits<typename Op::storage_type>;
+  const auto cells = ref::cells(function_of<typename Op::activation_type>, format_of<typename Op::storage_type>,
+                                Op::mask_bits == 0);
+  const ref::floor_of floor = ref::error_floor(cells);
+  std::vector<typename Op::storage_type> y;
+  std::vector<uint8> piece;
+  for (const ref::cell& c : cells) {
+    y.push_back(traits::from_code(static_cast<typename traits::code>(c.code)));
+    piece.push_back(static_cast<uint8>(c.piece));
+  }
+  const std::vector<float> got = gradient<Op>(y, piece);
+  double largest = 0, square[2] = {0, 0}, from_host = 0;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const ref::cell& c = cells[i];
+    const double g = got[i];
+    largest = std::max({largest, std::fabs(g - c.g_low), std::fabs(g - c.g_high)});
+    from_host = std::max(from_host, std::fabs(g - static_cast<double>(Op{}.gradient_factor(y[i], piece[i]))));
+    for (int s = 0; s < 2; ++s) square[s] += c.spread[s] + c.mass[s] * (g - c.mean[s]) * (g - c.mean[s]);
+  }
+  largest /= floor.largest;
+  const double rms = std::sqrt(square[0]) / floor.rms[0], wide = std::sqrt(square[1]) / floor.rms[1];
+  std::printf("  gradient  largest %.3f, RMS %.3f, %.3f x floor  at most %.1e from the host's\n", largest, rms, wide,
+              from_host);
+  require(largest <= most.largest, "the gradient's largest error");
+  require(rms <= most.rms && wide <= most.rms_wide, "the gradient's RMS error");
+}
+
+// NaN, infinities, zeros and underflow: bit for bit what the host gives, whose tests say what that is.
+template <class Op>
+void check_corners() {
+  using traits = storage_traits<typename Op::storage_type>;
+  std::vector<float> x;
+  for (const uint32 bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0x7f800000u, 0xff800000u, 0u, 0x80000000u,
+                            0xff7fffffu, 0xc47a0000u, 0xc2f00000u, 0xc3000000u})
+    x.push_back(float_from_bits(bits));
+  const results<Op> got = forward<Op>(x);
+  const std::vector<float> g = gradient<Op>(got.y, got.piece);
+  bool same = true;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const auto host = Op{}.forward(x[i]);
+    const float y = traits::load(got.y[i]), y_host = traits::load(host.y), g_host = Op{}.gradient_factor(host.y, host.piece);
+    if (is_nan(x[i])) {
+      same = same && is_nan(y) && is_nan(g[i]) && got.piece[i] == 0;
+    } else {
+      same = same && float_bits(y) == float_bits(y_host) && got.piece[i] == host.piece &&
+             std::fabs(g[i] - g_host) < 1e-5f;
+    }
+  }
+  require(same, "NaN, infinities, zeros or underflow");
+}
+
+template <class Op>
+void check(const char* name, double forward_ulp, bound most) {
+  std::printf("%s\n", name);
+  check_forward<Op>(forward_ulp);
+  check_gradient<Op>(most);
+  check_corners<Op>();
+}
+
+template <class Activation>
+void check_activation(const char* name) {
+  const bound accurate_bfloat16{1.05, 1.10, 1.15}, fast_bfloat16{1.10, 1.15, 1.5};
+  const bound accurate_binary16{1.10, 1.15, 1.15}, fast_binary16{1.10, 1.35, 1.85};
+  const bound float_next_to_minimum{1.5, 1.6, 1.6};
+  std::printf("== %s\n", name);
+  check<inverted<Activation, bfloat16>>("bfloat16 bitmask accurate", 0.75, accurate_bfloat16);
+  check<inverted<Activation, bfloat16, bitmask, fast>>("bfloat16 bitmask fast", 0.75, fast_bfloat16);
+  check<inverted<Activation, bfloat16, mantissa_bit>>("bfloat16 mantissa_bit accurate", 1.25, accurate_bfloat16);
+  check<inverted<Activation, bfloat16, mantissa_bit, fast>>("bfloat16 mantissa_bit fast", 1.25, fast_bfloat16);
+  check<inverted<Activation, binary16>>("half bitmask accurate", 0.75, accurate_binary16);
+  check<inverted<Activation, binary16, bitmask, fast>>("half bitmask fast", 0.75, fast_binary16);
+  check<inverted<Activation, binary16, mantissa_bit>>("half mantissa_bit accurate", 1.25, accurate_binary16);
+  check<inverted<Activation, binary16, mantissa_bit, fast>>("half mantissa_bit fast", 1.25, fast_binary16);
+  check<inverted<Activation, float>>("float bitmask accurate", 4, float_next_to_minimum);
+  check<inverted<Activation, float, mantissa_bit>>("float mantissa_bit accurate", 5, float_next_to_minimum);
+}
+
+}  // namespace
+
+int main() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
+    std::printf("skipped: there is no GPU here\n");
+    return 77;
+  }
+  cudaDeviceProp properties{};
+  cuda(cudaGetDeviceProperties(&properties, 0));
+  std::printf("%s%s\n", properties.name, INVACT_TEST_FLUSHES ? ", --use_fast_math" : "");
+  check_activation<gelu>("GELU");
+  check_activation<silu>("SiLU");
+  std::printf(failures == 0 ? "all bounds hold\n" : "%d failures\n", failures);
+  return failures == 0 ? 0 : 1;
+}
