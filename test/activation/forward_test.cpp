@@ -4,6 +4,7 @@
 
 #include <invact/invact.hpp>
 
+#include "support/bounds.hpp"
 #include "support/catch.hpp"
 #include "support/perturbed_math.hpp"
 #include "support/reference.hpp"
@@ -73,15 +74,13 @@ void check_forward(const char* name, double largest) {
   const ulp_error e = forward_error<Op>();
   INFO(name << ": " << e.largest << " ULP at x = " << e.worst << ", bias " << e.bias);
   CHECK(e.largest <= largest);
-  CHECK(std::fabs(e.bias) < 0.01);
+  CHECK(std::fabs(e.bias) < bounds::mean_ulp);
 }
-
-constexpr double bitmask_ulp = 0.75, mantissa_bit_ulp = 1.25;
 
 template <class Activation, class Storage, class Evaluator>
 void check_both(const char* name) {
-  check_forward<inverted<Activation, Storage, bitmask, accurate, Evaluator>>(name, bitmask_ulp);
-  check_forward<inverted<Activation, Storage, mantissa_bit, accurate, Evaluator>>(name, mantissa_bit_ulp);
+  check_forward<inverted<Activation, Storage, bitmask, accurate, Evaluator>>(name, bounds::bitmask_ulp);
+  check_forward<inverted<Activation, Storage, mantissa_bit, accurate, Evaluator>>(name, bounds::mantissa_bit_ulp);
 }
 
 template <class Activation, class Storage, class Table>

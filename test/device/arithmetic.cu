@@ -11,6 +11,7 @@
 
 #include <invact/invact.hpp>
 
+#include "support/bounds.hpp"
 #include "support/reference.hpp"
 
 namespace {
@@ -154,16 +155,12 @@ void check_forward(double largest_allowed) {
   std::printf("  forward   largest %.3f ULP  bias %+.4f  %ld of %zu codes differ from the host's\n", largest, bias,
               differing, x.size());
   require(largest <= largest_allowed, "the forward's largest error");
-  require(std::fabs(bias) < 0.01, "the forward's bias");
+  require(std::fabs(bias) < bounds::mean_ulp, "the forward's bias");
   require(pieces, "the forward's pieces");
 }
 
-struct bound {
-  double largest, rms, rms_wide;
-};
-
 template <class Op>
-void check_gradient(bound most) {
+void check_gradient(bounds::gradient most) {
   using traits = storage_traits<typename Op::storage_type>;
   const auto cells = ref::cells(function_of<typename Op::activation_type>, format_of<typename Op::storage_type>,
                                 Op::mask_bits == 0);
@@ -216,7 +213,7 @@ void check_corners() {
 }
 
 template <class Op>
-void check(const char* name, double forward_ulp, bound most) {
+void check(const char* name, double forward_ulp, bounds::gradient most) {
   std::printf("%s\n", name);
   check_forward<Op>(forward_ulp);
   check_gradient<Op>(most);
@@ -225,20 +222,18 @@ void check(const char* name, double forward_ulp, bound most) {
 
 template <class Activation>
 void check_activation(const char* name) {
-  const bound accurate_bfloat16{1.05, 1.10, 1.15}, fast_bfloat16{1.10, 1.15, 1.5};
-  const bound accurate_binary16{1.10, 1.15, 1.15}, fast_binary16{1.10, 1.35, 1.85};
-  const bound float_next_to_minimum{1.5, 1.6, 1.6};
+  using namespace bounds;
   std::printf("== %s\n", name);
-  check<inverted<Activation, bfloat16>>("bfloat16 bitmask accurate", 0.75, accurate_bfloat16);
-  check<inverted<Activation, bfloat16, bitmask, fast>>("bfloat16 bitmask fast", 0.75, fast_bfloat16);
-  check<inverted<Activation, bfloat16, mantissa_bit>>("bfloat16 mantissa_bit accurate", 1.25, accurate_bfloat16);
-  check<inverted<Activation, bfloat16, mantissa_bit, fast>>("bfloat16 mantissa_bit fast", 1.25, fast_bfloat16);
-  check<inverted<Activation, binary16>>("half bitmask accurate", 0.75, accurate_binary16);
-  check<inverted<Activation, binary16, bitmask, fast>>("half bitmask fast", 0.75, fast_binary16);
-  check<inverted<Activation, binary16, mantissa_bit>>("half mantissa_bit accurate", 1.25, accurate_binary16);
-  check<inverted<Activation, binary16, mantissa_bit, fast>>("half mantissa_bit fast", 1.25, fast_binary16);
-  check<inverted<Activation, float>>("float bitmask accurate", 4, float_next_to_minimum);
-  check<inverted<Activation, float, mantissa_bit>>("float mantissa_bit accurate", 5, float_next_to_minimum);
+  check<inverted<Activation, bfloat16>>("bfloat16 bitmask accurate", bitmask_ulp, accurate_bfloat16);
+  check<inverted<Activation, bfloat16, bitmask, fast>>("bfloat16 bitmask fast", bitmask_ulp, fast_bfloat16);
+  check<inverted<Activation, bfloat16, mantissa_bit>>("bfloat16 mantissa_bit accurate", mantissa_bit_ulp, accurate_bfloat16);
+  check<inverted<Activation, bfloat16, mantissa_bit, fast>>("bfloat16 mantissa_bit fast", mantissa_bit_ulp, fast_bfloat16);
+  check<inverted<Activation, binary16>>("half bitmask accurate", bitmask_ulp, accurate_binary16);
+  check<inverted<Activation, binary16, bitmask, fast>>("half bitmask fast", bitmask_ulp, fast_binary16);
+  check<inverted<Activation, binary16, mantissa_bit>>("half mantissa_bit accurate", mantissa_bit_ulp, accurate_binary16);
+  check<inverted<Activation, binary16, mantissa_bit, fast>>("half mantissa_bit fast", mantissa_bit_ulp, fast_binary16);
+  check<inverted<Activation, float>>("float bitmask accurate", float_ulp, float_next_to_minimum);
+  check<inverted<Activation, float, mantissa_bit>>("float mantissa_bit accurate", float_mantissa_bit_ulp, float_next_to_minimum);
 }
 
 }  // namespace

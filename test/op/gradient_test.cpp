@@ -4,6 +4,7 @@
 
 #include <invact/invact.hpp>
 
+#include "support/bounds.hpp"
 #include "support/catch.hpp"
 #include "support/perturbed_math.hpp"
 #include "support/reference.hpp"
@@ -13,9 +14,7 @@ namespace {
 using namespace invact;
 namespace ref = reference;
 
-struct bound {
-  double largest, rms, rms_wide;  // over the floor; x ~ N(0, 1), N(0, 2)
-};
+using bound = bounds::gradient;
 
 template <class Activation>
 constexpr ref::function function_of =
@@ -56,12 +55,10 @@ void check(const char* name, bound most) {
   CHECK(r.rms_wide <= most.rms_wide);
 }
 
-// What the library promises: the accurate and the fast approximants, 16-bit storage.
-constexpr bound accurate_bfloat16{1.05, 1.10, 1.15};
-constexpr bound fast_bfloat16{1.10, 1.15, 1.5};
-constexpr bound accurate_binary16{1.10, 1.15, 1.15};
-// No tighter promise: the fast half tables trade the tail of N(0, 2) for instructions.
-constexpr bound fast_binary16{1.10, 1.35, 1.85};
+using bounds::accurate_binary16;
+using bounds::accurate_bfloat16;
+using bounds::fast_bfloat16;
+using bounds::fast_binary16;
 
 template <class Activation, class Packing>
 void check_all(const std::string& name) {
@@ -121,7 +118,7 @@ TEST_CASE("two ULP in the square root or the logarithm do not move a gradient bo
 
 TEST_CASE("float's gradient factor is within 1.5 of the floor next to the minimum") {
   // The RMS error of float is asserted over random values in float_test.cpp.
-  const bound next_to_minimum{1.5, 1.6, 1.6};
+  const bound next_to_minimum = bounds::float_next_to_minimum;
   using namespace coefficients_for;
   check<gelu, float, bitmask, accurate>("GELU bitmask", next_to_minimum);
   check<gelu, float, mantissa_bit, accurate>("GELU mantissa bit", next_to_minimum);

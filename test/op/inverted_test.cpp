@@ -4,6 +4,7 @@
 
 #include <invact/invact.hpp>
 
+#include "support/bounds.hpp"
 #include "support/catch.hpp"
 
 using namespace invact;
@@ -20,7 +21,7 @@ float any_float(std::mt19937& random, int i) {
 // than in a scalar, the next code of y of the same piece and as much as the bound on float's RMS error of g.
 #if defined(__FAST_MATH__)
 constexpr int64 code_tolerance = 2;
-constexpr double gradient_tolerance = 1.5e-6;
+constexpr double gradient_tolerance = bounds::float_rms;
 #else
 constexpr int64 code_tolerance = 0;
 constexpr double gradient_tolerance = 0;

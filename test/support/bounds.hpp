@@ -1,0 +1,32 @@
+// What the library promises, for the tests of the host's and of the device's arithmetic.
+#pragma once
+
+namespace bounds {
+
+// Total error of the forward, in ULP (of 16-bit storage; subnormal results apart), and its mean.
+constexpr double bitmask_ulp = 0.75;
+constexpr double mantissa_bit_ulp = 1.25;
+constexpr double mean_ulp = 0.01;
+// The same for float storage; the mantissa bit's choice of parity adds up to one.
+constexpr double float_ulp = 4;
+constexpr double float_mantissa_bit_ulp = float_ulp + 1;
+
+// Errors of the gradient factor over the floor: the largest, RMS for x ~ N(0, 1) and N(0, 2).
+struct gradient {
+  double largest;
+  double rms;
+  double rms_wide;
+};
+constexpr gradient accurate_bfloat16{1.05, 1.10, 1.15};
+constexpr gradient fast_bfloat16{1.10, 1.15, 1.5};
+constexpr gradient accurate_binary16{1.10, 1.15, 1.15};
+// No tighter promise: the fast half tables trade the tail of N(0, 2) for instructions.
+constexpr gradient fast_binary16{1.10, 1.35, 1.85};
+
+// Float: the largest error over the floor, and the RMS error itself.
+constexpr double float_largest = 1.5;
+constexpr double float_rms = 1.5e-6;
+// Of the cells next to the minimum alone, where the floor is highest, the RMS error over it.
+constexpr gradient float_next_to_minimum{float_largest, 1.6, 1.6};
+
+}  // namespace bounds
