@@ -88,11 +88,13 @@ results<Op> forward(const std::vector<float>& x) {
 }
 
 template <class Op>
-std::vector<float> gradient(const std::vector<typename Op::storage_type>& y, const std::vector<uint8>& piece) {
+std::vector<float> gradient(const std::vector<typename Op::storage_type>& y,
+                            const std::vector<uint8>& piece) {
   device_array<typename Op::storage_type> in(y);
   device_array<uint8> pieces(piece);
   device_array<float> g(y.size());
-  gradient_kernel<Op><<<blocks(y.size()), 256>>>(static_cast<int>(y.size()), in.get(), pieces.get(), g.get());
+  gradient_kernel<Op>
+      <<<blocks(y.size()), 256>>>(static_cast<int>(y.size()), in.get(), pieces.get(), g.get());
   cuda(cudaGetLastError());
   return g.copy();
 }
@@ -101,7 +103,7 @@ template <class Activation>
 constexpr ref::function function_of =
     detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
 template <class Storage>
-constexpr ref::format format_of = sizeof(Storage) == 4                          ? ref::binary32
+constexpr ref::format format_of = sizeof(Storage) == 4                   ? ref::binary32
                                   : detail::is_same_v<Storage, bfloat16> ? ref::bfloat16
                                                                          : ref::binary16;
 
@@ -145,15 +147,16 @@ void check_forward(double largest_allowed) {
     pieces = pieces && got.piece[i] == host.piece;
     const double y = ref::value(f, x[i]);
     if (std::fabs(y) < smallest) continue;
-    const double error = format.mantissa_bits == 23
-                             ? (ref::decode(format, code) - y) / ref::ulp(format, y)
-                             : ref::code_position(format, ref::decode(format, code)) - ref::code_position(format, y);
+    const double error =
+        format.mantissa_bits == 23
+            ? (ref::decode(format, code) - y) / ref::ulp(format, y)
+            : ref::code_position(format, ref::decode(format, code)) - ref::code_position(format, y);
     largest = std::max(largest, std::fabs(error));
     if (in_mean[i]) sum += error, ++count;
   }
   const double bias = count == 0 ? 0 : sum / static_cast<double>(count);
-  std::printf("  forward   largest %.3f ULP  bias %+.4f  %ld of %zu codes differ from the host's\n", largest, bias,
-              differing, x.size());
+  std::printf("  forward   largest %.3f ULP  bias %+.4f  %ld of %zu codes differ from the host's\n",
+              largest, bias, differing, x.size());
   require(largest <= largest_allowed, "the forward's largest error");
   require(std::fabs(bias) < bounds::mean_ulp, "the forward's bias");
   require(pieces, "the forward's pieces");
@@ -162,8 +165,8 @@ void check_forward(double largest_allowed) {
 template <class Op>
 void check_gradient(bounds::gradient most) {
   using traits = storage_traits<typename Op::storage_type>;
-  const auto cells = ref::cells(function_of<typename Op::activation_type>, format_of<typename Op::storage_type>,
-                                Op::mask_bits == 0);
+  const auto cells = ref::cells(function_of<typename Op::activation_type>,
+                                format_of<typename Op::storage_type>, Op::mask_bits == 0);
   const ref::floor_of floor = ref::error_floor(cells);
   std::vector<typename Op::storage_type> y;
   std::vector<uint8> piece;
@@ -177,13 +180,14 @@ void check_gradient(bounds::gradient most) {
     const ref::cell& c = cells[i];
     const double g = got[i];
     largest = std::max({largest, std::fabs(g - c.g_low), std::fabs(g - c.g_high)});
-    from_host = std::max(from_host, std::fabs(g - static_cast<double>(Op{}.gradient_factor(y[i], piece[i]))));
+    from_host =
+        std::max(from_host, std::fabs(g - static_cast<double>(Op{}.gradient_factor(y[i], piece[i]))));
     for (int s = 0; s < 2; ++s) square[s] += c.spread[s] + c.mass[s] * (g - c.mean[s]) * (g - c.mean[s]);
   }
   largest /= floor.largest;
   const double rms = std::sqrt(square[0]) / floor.rms[0], wide = std::sqrt(square[1]) / floor.rms[1];
-  std::printf("  gradient  largest %.3f, RMS %.3f, %.3f x floor  at most %.1e from the host's\n", largest, rms, wide,
-              from_host);
+  std::printf("  gradient  largest %.3f, RMS %.3f, %.3f x floor  at most %.1e from the host's\n", largest,
+              rms, wide, from_host);
   require(largest <= most.largest, "the gradient's largest error");
   require(rms <= most.rms && wide <= most.rms_wide, "the gradient's RMS error");
 }
@@ -193,15 +197,16 @@ template <class Op>
 void check_corners() {
   using traits = storage_traits<typename Op::storage_type>;
   std::vector<float> x;
-  for (const uint32 bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0x7f800000u, 0xff800000u, 0u, 0x80000000u,
-                            0xff7fffffu, 0xc47a0000u, 0xc2f00000u, 0xc3000000u})
+  for (const uint32 bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0x7f800000u, 0xff800000u, 0u,
+                            0x80000000u, 0xff7fffffu, 0xc47a0000u, 0xc2f00000u, 0xc3000000u})
     x.push_back(float_from_bits(bits));
   const results<Op> got = forward<Op>(x);
   const std::vector<float> g = gradient<Op>(got.y, got.piece);
   bool same = true;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const auto host = Op{}.forward(x[i]);
-    const float y = traits::load(got.y[i]), y_host = traits::load(host.y), g_host = Op{}.gradient_factor(host.y, host.piece);
+    const float y = traits::load(got.y[i]), y_host = traits::load(host.y),
+                g_host = Op{}.gradient_factor(host.y, host.piece);
     if (is_nan(x[i])) {
       same = same && is_nan(y) && is_nan(g[i]) && got.piece[i] == 0;
     } else {
@@ -226,14 +231,19 @@ void check_activation(const char* name) {
   std::printf("== %s\n", name);
   check<inverted<Activation, bfloat16>>("bfloat16 bitmask accurate", bitmask_ulp, accurate_bfloat16);
   check<inverted<Activation, bfloat16, bitmask, fast>>("bfloat16 bitmask fast", bitmask_ulp, fast_bfloat16);
-  check<inverted<Activation, bfloat16, mantissa_bit>>("bfloat16 mantissa_bit accurate", mantissa_bit_ulp, accurate_bfloat16);
-  check<inverted<Activation, bfloat16, mantissa_bit, fast>>("bfloat16 mantissa_bit fast", mantissa_bit_ulp, fast_bfloat16);
+  check<inverted<Activation, bfloat16, mantissa_bit>>("bfloat16 mantissa_bit accurate", mantissa_bit_ulp,
+                                                      accurate_bfloat16);
+  check<inverted<Activation, bfloat16, mantissa_bit, fast>>("bfloat16 mantissa_bit fast", mantissa_bit_ulp,
+                                                            fast_bfloat16);
   check<inverted<Activation, binary16>>("half bitmask accurate", bitmask_ulp, accurate_binary16);
   check<inverted<Activation, binary16, bitmask, fast>>("half bitmask fast", bitmask_ulp, fast_binary16);
-  check<inverted<Activation, binary16, mantissa_bit>>("half mantissa_bit accurate", mantissa_bit_ulp, accurate_binary16);
-  check<inverted<Activation, binary16, mantissa_bit, fast>>("half mantissa_bit fast", mantissa_bit_ulp, fast_binary16);
+  check<inverted<Activation, binary16, mantissa_bit>>("half mantissa_bit accurate", mantissa_bit_ulp,
+                                                      accurate_binary16);
+  check<inverted<Activation, binary16, mantissa_bit, fast>>("half mantissa_bit fast", mantissa_bit_ulp,
+                                                            fast_binary16);
   check<inverted<Activation, float>>("float bitmask accurate", float_ulp, float_next_to_minimum);
-  check<inverted<Activation, float, mantissa_bit>>("float mantissa_bit accurate", float_mantissa_bit_ulp, float_next_to_minimum);
+  check<inverted<Activation, float, mantissa_bit>>("float mantissa_bit accurate", float_mantissa_bit_ulp,
+                                                   float_next_to_minimum);
 }
 
 }  // namespace
