@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what the tests, examples and benchmarks need.
 #
-#   cmake/dependencies.sh           system packages through apt-get, as root or by a sudo that asks nothing;
-#                                   elsewhere as --local
+#   cmake/dependencies.sh           system packages through apt-get, as root or by sudo, which may ask for its
+#                                   password on a terminal; elsewhere as --local
 #   cmake/dependencies.sh --local   no root: pinned versions into .deps/ of this tree, which git ignores.
 #                                   The tree can then be carried to a machine with no network.
 #
@@ -51,6 +51,15 @@ install_packages() {
   $1 apt-get update -qq
   # shellcheck disable=SC2086  # both are lists of words
   $1 env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+}
+
+# Distributions older than Debian 12 package an older CMake.
+require_recent_cmake() {
+  if ! recent_cmake cmake; then
+    mkdir -p "$deps"
+    [ -x "$deps/bin/cmake" ] || place_program cmake "$cmake_pin"
+    fail "cmake here is missing or older than 3.25: run the next command with PATH=\"$deps/bin:\$PATH\""
+  fi
 }
 
 hash_of() {
@@ -113,10 +122,7 @@ install_local() {
   mkdir -p "$deps/archives"
   list | while IFS='|' read -r name file hash url; do place "$name" "$file" "$hash" "$url"; done
   have ninja || [ -x "$deps/bin/ninja" ] || place_program ninja "$ninja_pin"
-  if ! recent_cmake cmake; then
-    [ -x "$deps/bin/cmake" ] || place_program cmake "$cmake_pin"
-    say "cmake here is missing or older than 3.25: run the next command with PATH=\"$deps/bin:\$PATH\""
-  fi
+  require_recent_cmake
 }
 
 case ${1-} in
@@ -127,9 +133,11 @@ if [ "${1-}" = --local ]; then
   install_local
 elif have apt-get && [ "$(id -u)" = 0 ]; then
   install_packages ''
-elif have apt-get && have sudo && sudo -n true 2>/dev/null; then
-  install_packages 'sudo -n'
+  require_recent_cmake
+elif have apt-get && have sudo && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then
+  install_packages sudo
+  require_recent_cmake
 else
-  say "neither root nor a sudo that asks nothing: placing pinned versions into .deps/"
+  say "neither root nor sudo: placing pinned versions into .deps/"
   install_local
 fi

@@ -48,6 +48,9 @@ corpus::corpus(const std::string& text, int context) : context_(static_cast<std:
     const bool held = position / chunk_size % chunks_per_held_out == chunks_per_held_out - 1;
     (held ? held_out_ : training_).push_back(position);
   }
+  if (characters_.size() < 2) {
+    throw std::runtime_error("the text has fewer than two different characters: nothing to learn");
+  }
   if (held_out_.empty()) {
     throw std::runtime_error("the text has " + std::to_string(text.size()) + " characters: at least " +
                              std::to_string(chunk_size * chunks_per_held_out) +

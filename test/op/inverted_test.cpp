@@ -55,7 +55,8 @@ int differing_results() {
       const auto e = op.forward(x[i]);
       // The fragment's own y, so that a y one code off does not count again.
       const float one = op.gradient_factor(y[i], kept[i]), product = op.backward(dy[i], y[i], kept[i]);
-      wrong += std::abs(int64{traits::to_code(e.y)} - int64{traits::to_code(y[i])}) > code_tolerance;
+      const bool nans = is_nan(traits::load(e.y)) && is_nan(traits::load(y[i]));
+      wrong += !nans && std::abs(int64{traits::to_code(e.y)} - int64{traits::to_code(y[i])}) > code_tolerance;
       wrong += e.piece != kept[i];
       wrong += !same(one, g[i], 1.0f);
       wrong += !same(product, dx[i], dy[i]);

@@ -137,9 +137,32 @@ TEMPLATE_TEST_CASE("a finite y never becomes infinite by its low bit", "", bfloa
   CHECK(mantissa_bit::encode<positive_side, TestType>(y, 1) == largest);
 }
 
-TEST_CASE("in float a wrong low bit is a tie, and half of them go either way") {
-  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000000u), 1) == 0xbe000001u);
-  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000002u), 1) == 0xbe000001u);
-  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000001u), 0) == 0xbe000000u);
-  CHECK(mantissa_bit::encode<gelu, binary32_format>(float_from_bits(0xbe000003u), 0) == 0xbe000004u);
+TEMPLATE_TEST_CASE("an exact y with the wrong low bit is a tie, and half of them go either way", "",
+                   binary32_format, bfloat16_format, binary16_format) {
+  const auto encode = [](uint32 code, uint32 piece) {
+    const float y = TestType::load(static_cast<typename TestType::code>(code));
+    return uint32{mantissa_bit::encode<gelu, TestType>(y, piece)};
+  };
+  // To the neighbour whose bit 1 is clear.
+  const uint32 even = TestType::round(-0.125f);
+  REQUIRE(even % 4 == 0);
+  CHECK(encode(even, 1) == even + 1);
+  CHECK(encode(even + 2, 1) == even + 1);
+  CHECK(encode(even + 1, 0) == even);
+  CHECK(encode(even + 3, 0) == even + 4);
+
+  // So the mean over a binade of exact values is zero, piece by piece.
+  for (const uint32 piece : {0u, 1u}) {
+    int64 sum = 0;
+    for (uint32 i = 0; i < 64; ++i) sum += int64{encode(even + i, piece)} - int64{even + i};
+    CHECK(sum == 0);
+  }
+}
+
+TEMPLATE_TEST_CASE("the smallest inexactness decides what would be a tie", "", bfloat16_format,
+                   binary16_format) {
+  const uint32 even = TestType::round(-0.125f);
+  const float y = TestType::load(static_cast<typename TestType::code>(even + 1));
+  CHECK(uint32{mantissa_bit::encode<gelu, TestType>(float_from_bits(float_bits(y) + 1), 0)} == even + 2);
+  CHECK(uint32{mantissa_bit::encode<gelu, TestType>(float_from_bits(float_bits(y) - 1), 0)} == even);
 }

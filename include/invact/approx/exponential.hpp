@@ -54,12 +54,14 @@ INVACT_FUNCTION float divide(float n, float d, float d_low) {
 
 // f(x) from v * 2^e.exponent = |f(-|x|)|, for an f with f(x) - f(-x) = x: -v on the left, x - v on the
 // right, where a NaN goes too; -0 below x = -largest. The left side is scaled in two steps, so that only
-// y itself can underflow, and y takes x's sign by its bit, which keeps both zeros under every flag.
+// y itself can underflow, with the sign set in between, so that -ffast-math cannot merge them. y takes
+// x's sign by its bit, which keeps both zeros under every flag.
 INVACT_FUNCTION float reflect(float x, float v, scaled_exponential e, float largest) {
+  const uint32 sign = float_bits(x) & float_sign_mask;
   const float right = x - e.scale(v, 0);
-  const float left = e.scale(v, 32) * 0x1p-32f;
+  const float left = float_from_bits(float_bits(e.scale(v, 32)) | sign) * 0x1p-32f;
   const float y = select(is_less(x, 0.0f), left, right);
-  return copy_sign(select(is_less(x, -largest), 0.0f, y), float_bits(x) & float_sign_mask);
+  return copy_sign(select(is_less(x, -largest), 0.0f, y), sign);
 }
 
 }  // namespace detail

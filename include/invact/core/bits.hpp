@@ -58,9 +58,6 @@ INVACT_FUNCTION float select_by_bit(uint32 bit, float a, float b) {
 #endif
 }
 
-// Whether the sign bit is set: true for -0 and for negative NaNs.
-INVACT_FUNCTION bool sign_bit(float x) { return (float_bits(x) >> 31) != 0; }
-
 INVACT_FUNCTION float absolute(float x) { return float_from_bits(float_bits(x) & ~float_sign_mask); }
 
 // |magnitude| with the sign bit of `sign`.
@@ -77,18 +74,6 @@ INVACT_FUNCTION float max_propagate_nan(float x, float bound) {
 #else
   const float larger = select(x < bound, bound, x);
   return select(is_nan(x), x, larger);
-#endif
-}
-
-// min(x, bound) that returns a NaN x unchanged.
-INVACT_FUNCTION float min_propagate_nan(float x, float bound) {
-#if INVACT_DEVICE_CODE
-  float r;
-  asm("min.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
-  return r;
-#else
-  const float smaller = select(x < bound, x, bound);
-  return select(is_nan(x), x, smaller);
 #endif
 }
 

@@ -44,8 +44,8 @@ struct alignas(detail::fragment_alignment(N * static_cast<int>(sizeof(T)))) frag
 // it holds nothing and every index reads 0. N * Bits is at most 64.
 template <int N, int Bits>
 struct piece_fragment {
-  static_assert(N > 0 && Bits >= 0 && N * Bits <= 64,
-                "invact::piece_fragment holds at most 64 bits: use a smaller fragment");
+  static_assert(N > 0 && Bits >= 0 && Bits < 32 && N * Bits <= 64,
+                "invact::piece_fragment holds at most 64 bits, 31 of an element: use a smaller fragment");
   static constexpr int size = N;
   static constexpr int bits_per_element = Bits;
   using word = typename detail::conditional<(N * Bits > 32), uint64, uint32>::type;

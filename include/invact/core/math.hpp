@@ -51,7 +51,8 @@ INVACT_FUNCTION float saturated_multiply_add(float a, float b, float c) {
 #endif
 }
 
-// a * b + c rounded once, everywhere: on a host without the instruction, through double.
+// a * b + c with an exact product, everywhere: on a host without the instruction through double, whose own
+// rounding of the sum makes it up to 0.5 + 2^-29 ULP of error.
 INVACT_FUNCTION float fused_multiply_add(float a, float b, float c) {
 #if INVACT_DEVICE_CODE || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
   return multiply_add(a, b, c);

@@ -10,7 +10,7 @@
 
 INVACT_NAMESPACE_BEGIN
 
-namespace host {
+INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
 // Elements of a block. 64 floats are 256 bytes, so the few arrays of a block stay in the L1 cache.
@@ -202,7 +202,7 @@ INVACT_INLINE void backward_blocks(const Op& op, int64 n, const Dy* dy, const st
 // A build for plain x86-64 has SSE2 alone, four floats wide with no blend instruction: 2 times the speed
 // of a scalar std::erf loop, where AVX2 reaches 4 (bench/host). So such a build carries the loops twice
 // and asks the processor. AVX2 without FMA: a fused product would round otherwise than the op's scalar
-// calls do in the same build.
+// calls do in the same build. Host code of .cu files keeps the one build that its flags ask for.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__AVX2__) && !defined(__CUDACC__)
 #define INVACT_DETAIL_HOST_AVX2 1
 
@@ -255,6 +255,6 @@ void backward_run(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, 
 }
 
 }  // namespace detail
-}  // namespace host
+INVACT_HOST_NAMESPACE_END
 
 INVACT_NAMESPACE_END

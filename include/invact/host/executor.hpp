@@ -22,6 +22,8 @@
 //            pointer to a tensor that is not empty, a negative size, a size or extent that overflows,
 //            a leading dimension below cols, a mask stride that is too small or no multiple of 8 bits.
 //            Pointers to empty tensors may be null.
+// Builds     functions compiled with and without AVX2, FMA, -ffast-math or OpenMP are different functions, by
+//            an inline namespace: the flags of the calling translation unit are those of its call.
 // Threads    OpenMP's current team size where the calling translation unit is compiled with OpenMP, the
 //            caller's thread otherwise, and for small sizes. No result depends on their number. Calls
 //            on disjoint outputs may run concurrently.
@@ -36,7 +38,7 @@
 
 INVACT_NAMESPACE_BEGIN
 
-namespace host {
+INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
 template <class Op, class X>
@@ -94,6 +96,7 @@ void forward_matrix(const char* function, const Op& op, const matrix_shape& shap
   check.tensor(shape, shape.ld_x, x, "x", "shape.ld_x");
   check.tensor(shape, shape.ld_y, y, "y", "shape.ld_y");
   if constexpr (!invact::detail::is_same_v<Bias, no_bias>) {
+    check.template addressable<bias_element<Bias>>(shape.cols, "shape.cols");
     check.not_null(bias, "bias", shape.rows > 0 && shape.cols > 0);
   }
   if constexpr (Op::mask_bits > 0) check.mask<Op::mask_bits>(shape, mask);
@@ -164,7 +167,7 @@ void backward_summed(const Op& op, const matrix_shape& shape, const Dy* dy, cons
   check_backward<Op>(check, shape, dy, y, mask, dx);
   check.not_null(bias_gradient, "bias_gradient", shape.cols > 0);
   const order sums(shape.rows);
-  if (sums.bands > 0) check.addressable<float>(shape.cols, "shape.cols");
+  check.addressable<float>(shape.cols, "shape.cols");
 
   // Row b holds the column sums of band b + 1; band 0 has its sums where the result goes.
   std::vector<float> partial(
@@ -309,6 +312,6 @@ void backward_with_bias_gradient(const Op& op, const matrix_shape& shape, const 
   detail::backward_summed(op, shape, dy, y, nullptr, dx, bias_gradient);
 }
 
-}  // namespace host
+INVACT_HOST_NAMESPACE_END
 
 INVACT_NAMESPACE_END

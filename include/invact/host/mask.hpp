@@ -4,11 +4,11 @@
 // times, halving the gaps, which costs a dozen scalar operations for eight elements at any width.
 #pragma once
 
-#include <invact/config.hpp>
+#include <invact/host/build.hpp>
 
 INVACT_NAMESPACE_BEGIN
 
-namespace host {
+INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
 // The low `Bits` bits of each `Lane` bits.
@@ -48,6 +48,6 @@ INVACT_INLINE void unpack_eight(const uint8* mask, uint8* pieces) {
 }
 
 }  // namespace detail
-}  // namespace host
+INVACT_HOST_NAMESPACE_END
 
 INVACT_NAMESPACE_END

@@ -1,11 +1,11 @@
 // How the work of a host call is cut into tasks, and the loop that runs them.
 #pragma once
 
-#include <invact/config.hpp>
+#include <invact/host/build.hpp>
 
 INVACT_NAMESPACE_BEGIN
 
-namespace host {
+INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
 // Elements of a task: some 50 us of work, an order above the cost of waking a team of threads. A
@@ -51,6 +51,6 @@ void run_tasks(int64 count, const Task& task) {
 }
 
 }  // namespace detail
-}  // namespace host
+INVACT_HOST_NAMESPACE_END
 
 INVACT_NAMESPACE_END

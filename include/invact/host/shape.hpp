@@ -1,6 +1,7 @@
 // The shape of the matrices that a host call works on, and the checks made before it writes anything.
 #pragma once
 
+#include <invact/host/build.hpp>
 #include <invact/op/inverted.hpp>
 
 #include <cstddef>
@@ -24,6 +25,9 @@ struct matrix_shape {
   int64 mask_stride_bits = 0;  // bits from one mask row to the next: a multiple of 8, >= cols * mask_bits
 };
 
+}  // namespace host
+
+INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
 template <class T, class = void>
@@ -151,6 +155,6 @@ matrix_shape dense_shape(const Op&, int64 rows, int64 cols) {
   return {rows, cols, cols, cols, cols, cols, 8 * mask_bytes(cols, Op::mask_bits)};
 }
 
-}  // namespace host
+INVACT_HOST_NAMESPACE_END
 
 INVACT_NAMESPACE_END

@@ -40,13 +40,13 @@ struct mantissa_bit {
                     "pieces: use invact::bitmask");
       constexpr uint32 step = 1u << bits;
       const uint32 truncated = Format::truncate(y) & (Format::sign - 1u);
-      // The nearest code with the wanted low bits is `distance` up, or `step - distance` down. The
-      // part that truncation dropped can only favour going up, and never decides.
+      // The nearest code with the wanted low bits is `distance` up, or `step - distance` down. What
+      // truncation dropped makes up the nearer of two that seem equally far; where it dropped nothing,
+      // as always in float, half a step is a tie: to the even multiple of a step.
       const uint32 distance = (piece - truncated) & (step - 1u);
       const uint32 up = truncated + distance;
-      // From float nothing was dropped, so half a step is a tie: to the even multiple of a step.
-      constexpr bool is_exact = detail::is_same_v<Format, binary32_format>;
-      const uint32 odd = is_exact ? (up / step) & 1u : 0u;
+      const bool exact = float_bits(Format::load(static_cast<code>(truncated))) == float_bits(absolute(y));
+      const uint32 odd = (up / step) & static_cast<uint32>(exact);
       const bool take_up = ((2u * distance + odd <= step) | (up < step)) & (up < Format::infinity);
       const uint32 nearest = select(take_up, up, up - step);
       constexpr uint32 kept = Format::min_kept & ~(step - 1u);

@@ -1,4 +1,4 @@
-// expect: invact::piece_fragment holds at most 64 bits: use a smaller fragment
+// expect: invact::piece_fragment holds at most 64 bits, 31 of an element: use a smaller fragment
 #include <invact/invact.hpp>
 
 #if defined(INVACT_TEST_CORRECTED)
