@@ -208,6 +208,22 @@ TEST_CASE("a dense shape refuses sizes that are negative or cannot be counted", 
   REQUIRE(names(refusal([] { invact::host::dense_shape(act{}, 1, huge); }), "dense_shape", "cols"));
 }
 
+TEST_CASE("a bias or a bias gradient without a size in bytes is refused", "[host]") {
+  using packed = op<gelu, bfloat16, mantissa_bit>;
+  // Two bytes an element have a size where four have none.
+  const int64 cols = (int64{1} << 61) + 8;
+  bfloat16 x{}, y{};
+  float bias = 0;
+  matrix_shape shape;
+  shape.rows = 1;
+  shape.cols = shape.ld_x = shape.ld_y = shape.ld_dy = shape.ld_dx = cols;
+  REQUIRE(names(refusal([&] { invact::host::forward_with_bias(packed{}, shape, &x, &bias, &y); }),
+                "forward_with_bias", "shape.cols"));
+  shape.rows = 0;
+  REQUIRE(names(refusal([&] { invact::host::backward_with_bias_gradient(packed{}, shape, &x, &y, &x, &bias); }),
+                "backward_with_bias_gradient", "shape.cols"));
+}
+
 // 8.9 GB: run by hand, `[large]`.
 TEST_CASE("more than 2^31 elements are computed to the last", "[.][large]") {
   const int64 n = (int64{1} << 31) + 3;

@@ -243,6 +243,37 @@ TEMPLATE_TEST_CASE("y may overwrite x, and dx may overwrite dy", "[host]", EVERY
   REQUIRE(std::memcmp(dx.data(), dy.data(), sizeof(storage) * static_cast<std::size_t>(n)) == 0);
 }
 
+TEMPLATE_TEST_CASE("in place, matrices keep the gaps between their rows", "[host]", EVERY_OP) {
+  using storage = typename TestType::storage_type;
+  for (const matrix_case& m : matrices) {
+    matrix_shape s = shape_of(m, TestType::mask_bits);
+    s.ld_y = s.ld_x;
+    s.ld_dx = s.ld_dy;
+    INFO(m.rows << " x " << m.cols);
+    guarded<storage> x(s.rows * s.ld_x);
+    fill<storage>(x, s.rows * s.ld_x, 12);
+    guarded<storage> y(s.rows * s.ld_y);
+    for (int64 i = 0; i < s.rows * s.ld_y; ++i) y[i] = x[i];
+    guarded<storage> apart(s.rows * s.ld_y);
+    for (int64 i = 0; i < s.rows * s.ld_y; ++i) apart[i] = x[i];
+    guarded<uint8> mask(TestType::mask_bits > 0 ? s.rows * s.mask_stride_bits / 8 : 0);
+    host_test::forward(TestType{}, s, x.data(), apart.data(), mask.data());
+    host_test::forward(TestType{}, s, y.data(), y.data(), mask.data());
+    const auto bytes = [](int64 n, std::size_t size) { return static_cast<std::size_t>(n) * size; };
+    REQUIRE(std::memcmp(y.data(), apart.data(), bytes(s.rows * s.ld_y, sizeof(storage))) == 0);
+
+    backward_case<TestType, storage, storage> b(s);
+    std::vector<float> gradient(static_cast<std::size_t>(s.cols)), again(gradient);
+    for (int64 i = 0; i < s.rows * s.ld_dx; ++i) b.dx[i] = b.dy[i];
+    host_test::backward_with_bias_gradient(TestType{}, s, b.dy.data(), b.y.data(), b.mask.data(), b.dx.data(),
+                                           gradient.data());
+    host_test::backward_with_bias_gradient(TestType{}, s, b.dy.data(), b.y.data(), b.mask.data(), b.dy.data(),
+                                           again.data());
+    REQUIRE(std::memcmp(b.dy.data(), b.dx.data(), bytes(s.rows * s.ld_dx, sizeof(storage))) == 0);
+    REQUIRE(std::memcmp(gradient.data(), again.data(), bytes(s.cols, sizeof(float))) == 0);
+  }
+}
+
 TEMPLATE_TEST_CASE("the bias is added in float before the piece is decided", "[host]", EVERY_OP) {
   using storage = typename TestType::storage_type;
   constexpr int bits = TestType::mask_bits;
