@@ -8,16 +8,12 @@
 #include "support/bounds.hpp"
 #include "support/catch.hpp"
 #include "support/perturbed_math.hpp"
-#include "support/reference.hpp"
+#include "support/reference_of.hpp"
 
 namespace {
 
 using namespace invact;
 namespace ref = reference;
-
-template <class Activation>
-constexpr ref::function function_of =
-    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
 
 // A NaN is as wrong as can be; under -ffast-math no comparison would tell.
 double distance(double got, double want) { return ref::is_nan(got) ? 1e30 : std::fabs(got - want); }

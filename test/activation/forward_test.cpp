@@ -7,19 +7,12 @@
 #include "support/bounds.hpp"
 #include "support/catch.hpp"
 #include "support/perturbed_math.hpp"
-#include "support/reference.hpp"
+#include "support/reference_of.hpp"
 
 namespace {
 
 using namespace invact;
 namespace ref = reference;
-
-template <class Activation>
-constexpr ref::function function_of =
-    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
-template <class Storage>
-constexpr ref::format format_of =
-    detail::is_same_v<Storage, bfloat16> ? ref::bfloat16 : ref::binary16;
 
 struct ulp_error {
   double largest = 0, bias = 0;

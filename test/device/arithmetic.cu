@@ -12,7 +12,7 @@
 #include <invact/invact.hpp>
 
 #include "support/bounds.hpp"
-#include "support/reference.hpp"
+#include "support/reference_of.hpp"
 
 namespace {
 
@@ -98,14 +98,6 @@ std::vector<float> gradient(const std::vector<typename Op::storage_type>& y,
   cuda(cudaGetLastError());
   return g.copy();
 }
-
-template <class Activation>
-constexpr ref::function function_of =
-    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
-template <class Storage>
-constexpr ref::format format_of = sizeof(Storage) == 4                   ? ref::binary32
-                                  : detail::is_same_v<Storage, bfloat16> ? ref::bfloat16
-                                                                         : ref::binary16;
 
 // Largest ULP error, its mean, and how many codes differ from the host's.
 template <class Op>

@@ -7,7 +7,7 @@
 #include "support/bounds.hpp"
 #include "support/catch.hpp"
 #include "support/perturbed_math.hpp"
-#include "support/reference.hpp"
+#include "support/reference_of.hpp"
 
 namespace {
 
@@ -16,13 +16,6 @@ namespace ref = reference;
 
 using bound = bounds::gradient;
 
-template <class Activation>
-constexpr ref::function function_of =
-    detail::is_same_v<Activation, gelu> ? ref::function::gelu : ref::function::silu;
-template <class Storage>
-constexpr ref::format format_of = sizeof(Storage) == 4 ? ref::binary32
-                                  : detail::is_same_v<Storage, bfloat16> ? ref::bfloat16
-                                                                         : ref::binary16;
 template <class Packing>
 constexpr bool in_mantissa = detail::is_same_v<Packing, mantissa_bit>;
 
