@@ -18,7 +18,7 @@
 namespace char_lm {
 
 // Nats a token: a third of a percent of the loss that this network ends at. The interval of four seeds is
-// a tenth as wide.
+// about a twentieth as wide.
 constexpr double loss_margin = 0.005;
 
 // What bfloat16 itself costs: the gradient factor decoded from a rounded y has an error of at least 1.5e-3
