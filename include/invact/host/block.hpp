@@ -18,17 +18,7 @@ inline constexpr int block_size = 64;
 // What is left of a run goes in blocks of eight, the fewest that fill whole mask bytes.
 inline constexpr int tail_size = 8;
 
-// Stands for the bias pointer of a call without one.
-struct no_bias {};
-template <class Bias>
-struct bias_traits;
-template <class T>
-struct bias_traits<const T*> {
-  using element = T;
-};
-template <class Bias>
-using bias_element = typename bias_traits<Bias>::element;
-
+// `pointer` n elements on; a null pointer stays one, and no_bias what it is.
 INVACT_INLINE no_bias advance(no_bias, int64) { return {}; }
 template <class T>
 INVACT_INLINE T* advance(T* pointer, int64 n) {

@@ -43,14 +43,7 @@ namespace detail {
 
 template <class Op, class X>
 void forward_vector(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
-  check_element<X>();
-  const argument_checker check("forward");
-  check.not_negative(n, "n");
-  check.addressable<X>(n, "n");
-  check.addressable<storage_of<Op>>(n, "n");
-  check.not_null(x, "x", n > 0);
-  check.not_null(y, "y", n > 0);
-  check.not_null(mask, "mask", n > 0 && Op::mask_bits > 0);
+  throw_if_any("forward", invact::detail::check_forward<Op>(n, x, y, mask));
   const task_grid grid(1, n);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64, int64 i, int64 count) {
@@ -62,17 +55,7 @@ void forward_vector(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8*
 template <class Op, class Dy, class Dx>
 void backward_vector(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                      Dx* dx) {
-  check_element<Dy>();
-  check_element<Dx>();
-  const argument_checker check("backward");
-  check.not_negative(n, "n");
-  check.addressable<Dy>(n, "n");
-  check.addressable<storage_of<Op>>(n, "n");
-  check.addressable<Dx>(n, "n");
-  check.not_null(dy, "dy", n > 0);
-  check.not_null(y, "y", n > 0);
-  check.not_null(mask, "mask", n > 0 && Op::mask_bits > 0);
-  check.not_null(dx, "dx", n > 0);
+  throw_if_any("backward", invact::detail::check_backward<Op>(n, dy, y, mask, dx));
   const task_grid grid(1, n);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64, int64 i, int64 count) {
@@ -90,16 +73,7 @@ int64 mask_offset(const matrix_shape& shape, int64 r, int64 c) {
 template <class Op, class X, class Bias>
 void forward_matrix(const char* function, const Op& op, const matrix_shape& shape, const X* x, Bias bias,
                     storage_of<Op>* y, uint8* mask) {
-  check_element<X>();
-  const argument_checker check(function);
-  check.size(shape);
-  check.tensor(shape, shape.ld_x, x, "x", "shape.ld_x");
-  check.tensor(shape, shape.ld_y, y, "y", "shape.ld_y");
-  if constexpr (!invact::detail::is_same_v<Bias, no_bias>) {
-    check.template addressable<bias_element<Bias>>(shape.cols, "shape.cols");
-    check.not_null(bias, "bias", shape.rows > 0 && shape.cols > 0);
-  }
-  if constexpr (Op::mask_bits > 0) check.mask<Op::mask_bits>(shape, mask);
+  throw_if_any(function, invact::detail::check_forward<Op>(shape, x, bias, y, mask));
   const task_grid grid(shape.rows, shape.cols);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64 r, int64 c, int64 count) {
@@ -107,22 +81,6 @@ void forward_matrix(const char* function, const Op& op, const matrix_shape& shap
                   advance(mask, mask_offset<Op>(shape, r, c)));
     });
   });
-}
-
-template <class Op, class Dy, class Dx>
-void check_backward(const argument_checker& check, const matrix_shape& shape, const Dy* dy,
-                    const storage_of<Op>* y, const uint8* mask, const Dx* dx) {
-  check_element<Dy>();
-  check_element<Dx>();
-  check.size(shape);
-  check.tensor(shape, shape.ld_dy, dy, "dy", "shape.ld_dy");
-  check.tensor(shape, shape.ld_y, y, "y", "shape.ld_y");
-  if constexpr (Op::mask_bits > 0) {
-    check.mask<Op::mask_bits>(shape, mask);
-  } else {
-    static_cast<void>(mask);
-  }
-  check.tensor(shape, shape.ld_dx, dx, "dx", "shape.ld_dx");
 }
 
 template <class Op, class Dy, class Dx>
@@ -135,7 +93,7 @@ void backward_row(const Op& op, const matrix_shape& shape, int64 r, int64 c, int
 template <class Op, class Dy, class Dx>
 void backward_matrix(const Op& op, const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
                      const uint8* mask, Dx* dx) {
-  check_backward<Op>(argument_checker("backward"), shape, dy, y, mask, dx);
+  throw_if_any("backward", invact::detail::check_backward<Op>(shape, dy, y, mask, dx));
   const task_grid grid(shape.rows, shape.cols);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64 r, int64 c, int64 count) {
@@ -163,11 +121,9 @@ template <class Op, class Dy, class Dx>
 void backward_summed(const Op& op, const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
                      const uint8* mask, Dx* dx, float* bias_gradient) {
   using order = summation_order;
-  const argument_checker check("backward_with_bias_gradient");
-  check_backward<Op>(check, shape, dy, y, mask, dx);
-  check.not_null(bias_gradient, "bias_gradient", shape.cols > 0);
+  throw_if_any("backward_with_bias_gradient",
+               invact::detail::check_backward<Op>(shape, dy, y, mask, dx, bias_gradient));
   const order sums(shape.rows);
-  check.addressable<float>(shape.cols, "shape.cols");
 
   // Row b holds the column sums of band b + 1; band 0 has its sums where the result goes.
   std::vector<float> partial(
@@ -202,30 +158,17 @@ void backward_summed(const Op& op, const matrix_shape& shape, const Dy* dy, cons
   }
 }
 
-template <class Op>
-constexpr void check_takes_mask() {
-  static_assert(checked_op<Op>::mask_bits > 0,
-                "invact::host: this op keeps no mask (its packing stores the piece inside y, or its "
-                "activation has one piece): leave the mask argument out");
-}
-
-template <class Op>
-constexpr void check_takes_no_mask() {
-  static_assert(checked_op<Op>::mask_bits == 0,
-                "invact::host: this op keeps a mask beside y: pass it, after y");
-}
-
 }  // namespace detail
 
 // y[i], mask = op.forward(x[i]) for i in [0, n).
 template <class Op, class X>
 void forward(const Op& op, int64 n, const X* x, detail::storage_of<Op>* y, uint8* mask) {
-  detail::check_takes_mask<Op>();
+  invact::detail::check_takes_mask<Op>();
   detail::forward_vector(op, n, x, y, mask);
 }
 template <class Op, class X>
 void forward(const Op& op, int64 n, const X* x, detail::storage_of<Op>* y) {
-  detail::check_takes_no_mask<Op>();
+  invact::detail::check_takes_no_mask<Op>();
   detail::forward_vector(op, n, x, y, nullptr);
 }
 
@@ -233,12 +176,12 @@ void forward(const Op& op, int64 n, const X* x, detail::storage_of<Op>* y) {
 template <class Op, class Dy, class Dx>
 void backward(const Op& op, int64 n, const Dy* dy, const detail::storage_of<Op>* y, const uint8* mask,
               Dx* dx) {
-  detail::check_takes_mask<Op>();
+  invact::detail::check_takes_mask<Op>();
   detail::backward_vector(op, n, dy, y, mask, dx);
 }
 template <class Op, class Dy, class Dx>
 void backward(const Op& op, int64 n, const Dy* dy, const detail::storage_of<Op>* y, Dx* dx) {
-  detail::check_takes_no_mask<Op>();
+  invact::detail::check_takes_no_mask<Op>();
   detail::backward_vector(op, n, dy, y, nullptr, dx);
 }
 
@@ -247,12 +190,12 @@ void backward(const Op& op, int64 n, const Dy* dy, const detail::storage_of<Op>*
 template <class Op, class X>
 void forward(const Op& op, const matrix_shape& shape, const X* x, detail::storage_of<Op>* y,
              uint8* mask) {
-  detail::check_takes_mask<Op>();
+  invact::detail::check_takes_mask<Op>();
   detail::forward_matrix("forward", op, shape, x, detail::no_bias{}, y, mask);
 }
 template <class Op, class X>
 void forward(const Op& op, const matrix_shape& shape, const X* x, detail::storage_of<Op>* y) {
-  detail::check_takes_no_mask<Op>();
+  invact::detail::check_takes_no_mask<Op>();
   detail::forward_matrix("forward", op, shape, x, detail::no_bias{}, y, nullptr);
 }
 
@@ -261,15 +204,13 @@ void forward(const Op& op, const matrix_shape& shape, const X* x, detail::storag
 template <class Op, class X, class B>
 void forward_with_bias(const Op& op, const matrix_shape& shape, const X* x, const B* bias,
                        detail::storage_of<Op>* y, uint8* mask) {
-  detail::check_takes_mask<Op>();
-  detail::check_element<B>();
+  invact::detail::check_takes_mask<Op>();
   detail::forward_matrix("forward_with_bias", op, shape, x, bias, y, mask);
 }
 template <class Op, class X, class B>
 void forward_with_bias(const Op& op, const matrix_shape& shape, const X* x, const B* bias,
                        detail::storage_of<Op>* y) {
-  detail::check_takes_no_mask<Op>();
-  detail::check_element<B>();
+  invact::detail::check_takes_no_mask<Op>();
   detail::forward_matrix("forward_with_bias", op, shape, x, bias, y, nullptr);
 }
 
@@ -278,13 +219,13 @@ void forward_with_bias(const Op& op, const matrix_shape& shape, const X* x, cons
 template <class Op, class Dy, class Dx>
 void backward(const Op& op, const matrix_shape& shape, const Dy* dy, const detail::storage_of<Op>* y,
               const uint8* mask, Dx* dx) {
-  detail::check_takes_mask<Op>();
+  invact::detail::check_takes_mask<Op>();
   detail::backward_matrix(op, shape, dy, y, mask, dx);
 }
 template <class Op, class Dy, class Dx>
 void backward(const Op& op, const matrix_shape& shape, const Dy* dy, const detail::storage_of<Op>* y,
               Dx* dx) {
-  detail::check_takes_no_mask<Op>();
+  invact::detail::check_takes_no_mask<Op>();
   detail::backward_matrix(op, shape, dy, y, nullptr, dx);
 }
 
@@ -302,13 +243,13 @@ template <class Op, class Dy, class Dx>
 void backward_with_bias_gradient(const Op& op, const matrix_shape& shape, const Dy* dy,
                                  const detail::storage_of<Op>* y, const uint8* mask, Dx* dx,
                                  float* bias_gradient) {
-  detail::check_takes_mask<Op>();
+  invact::detail::check_takes_mask<Op>();
   detail::backward_summed(op, shape, dy, y, mask, dx, bias_gradient);
 }
 template <class Op, class Dy, class Dx>
 void backward_with_bias_gradient(const Op& op, const matrix_shape& shape, const Dy* dy,
                                  const detail::storage_of<Op>* y, Dx* dx, float* bias_gradient) {
-  detail::check_takes_no_mask<Op>();
+  invact::detail::check_takes_no_mask<Op>();
   detail::backward_summed(op, shape, dy, y, nullptr, dx, bias_gradient);
 }
 

@@ -1,4 +1,4 @@
-// expect: invact::host: this op keeps no mask (its packing stores the piece inside y
+// expect: invact: this op keeps no mask (its packing stores the piece inside y
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 

@@ -1,4 +1,4 @@
-// expect: invact::host: x, bias, dy and dx must point to storage types: float, __half
+// expect: invact: x, bias, dy and dx must point to storage types: float, __half
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 

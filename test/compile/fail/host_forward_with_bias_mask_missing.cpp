@@ -1,4 +1,4 @@
-// expect: invact::host: this op keeps a mask beside y: pass it, after y
+// expect: invact: this op keeps a mask beside y: pass it, after y
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 

@@ -1,4 +1,4 @@
-// expect: invact::host: Op::mask_bits must be from 0 to 8
+// expect: invact: Op::mask_bits must be from 0 to 8
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 

@@ -1,4 +1,4 @@
-// expect: invact::host: Op is not an op: it needs `storage_type`, `mask_bits`
+// expect: invact: Op is not an op: it needs `storage_type`, `mask_bits`
 #include <invact/host/executor.hpp>
 #include <invact/invact.hpp>
 

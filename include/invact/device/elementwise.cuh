@@ -1,0 +1,229 @@
+// Device-wide forward and backward of an op.
+//
+//   using act = invact::inverted<invact::gelu, __nv_bfloat16>;
+//   invact::device::forward(act{}, n, x, y, mask, stream);        // mask: invact::mask_bytes(n) bytes
+//   invact::device::backward(act{}, n, dy, y, mask, dx, stream);
+//
+// What holds for every function of namespace invact::device:
+//
+// Elements   y has the op's storage type. x, bias, dy and dx are float or any storage type, each its
+//            own: they are converted to float on reading and rounded to nearest, ties to even, on
+//            writing. Results are bit for bit those of the op's calls in device code.
+// Pointers   to memory that the stream's device can access.
+// Mask       ops with mask_bits > 0 take a mask, the others have no such argument. Element i of a row
+//            is at bits [i*mask_bits, (i+1)*mask_bits) from the row's first byte, least significant
+//            first. Tail bits of a row's last byte are written as zero and ignored when read; no
+//            byte of a row beyond invact::mask_bytes(cols, mask_bits) is touched.
+// Alignment  of the element types. Rows whose every tensor is aligned to 16 bytes (eight elements, where
+//            those are fewer bytes) are read and written 16 bytes at a time; others one element at a time.
+// Aliasing   y may be x, and dx may be dy (same pointer, same type, same leading dimension). Any other
+//            overlap of an output with another argument is undefined.
+// Stream     asynchronous, in stream order; allocates nothing, waits for nothing, and can be captured into
+//            a graph. A call is one kernel (backward_with_bias_gradient: one or two), or none for an empty
+//            tensor.
+// Returns    cudaErrorInvalidValue, before anything is launched or written, for a null pointer to a
+//            tensor that is not empty, a negative size, a size or extent that overflows, a leading
+//            dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups that
+//            do not divide the rows, and more columns than a grid holds (2^41). Pointers to empty tensors
+//            may be null. Otherwise the launch's status, an earlier sticky error among them; an
+//            error that another call left for cudaGetLastError stays there.
+#pragma once
+
+#include <invact/device/geometry.cuh>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+// The fastest of 64 to 512 threads and 1 to 4 fragments for each: bench/results, "launch policies".
+constexpr device::launch_policy forward_policy{256, 2};
+constexpr device::launch_policy backward_policy{256, 2};
+
+// run(std::true_type) or run(std::false_type).
+template <class Run>
+cudaError_t choose(bool vector, const Run& run) {
+  return vector ? run(std::true_type{}) : run(std::false_type{});
+}
+
+template <class Op, class X>
+cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
+                           cudaStream_t stream) {
+  constexpr int threads = forward_policy.block_threads, fragments = forward_policy.fragments;
+  const int64 blocks = ceil_div(n, tile_elements<threads, fragments>);
+  if (blocks > max_grid_x) return cudaErrorInvalidValue;
+  return choose(is_vector_aligned(x, 0) && is_vector_aligned(y, 0), [&](auto vector) {
+    return launch(static_cast<unsigned>(blocks), threads, stream,
+                  forward_run_kernel<threads, fragments, vector(), Op, X>, op, n, x, y, mask);
+  });
+}
+
+template <class Op, class Dy, class Dx>
+cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
+                            Dx* dx, cudaStream_t stream) {
+  constexpr int threads = backward_policy.block_threads, fragments = backward_policy.fragments;
+  const int64 blocks = ceil_div(n, tile_elements<threads, fragments>);
+  if (blocks > max_grid_x) return cudaErrorInvalidValue;
+  const bool aligned = is_vector_aligned(dy, 0) && is_vector_aligned(y, 0) && is_vector_aligned(dx, 0);
+  return choose(aligned, [&](auto vector) {
+    return launch(static_cast<unsigned>(blocks), threads, stream,
+                  backward_run_kernel<threads, fragments, vector(), Op, Dy, Dx>, op, n, dy, y, mask, dx);
+  });
+}
+
+// Whether rows that follow one another without a gap make one run, mask bits and all.
+template <class Op>
+bool is_one_run(const row_layout& layout, int64 ld_a, int64 ld_b, int64 ld_c) {
+  if (layout.counts != nullptr) return false;
+  if (layout.rows * layout.groups == 1) return true;
+  return ld_a == layout.cols && ld_b == layout.cols && ld_c == layout.cols &&
+         8 * layout.mask_stride * (Op::mask_bits > 0 ? 1 : 0) == layout.cols * Op::mask_bits;
+}
+
+template <class Op, class Shape, class X, class Bias>
+cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias, storage_of<Op>* y,
+                         uint8* mask, cudaStream_t stream) {
+  if (check_forward<Op>(shape, x, bias, y, mask).what() != defect::none || !groups_are_valid(shape)) {
+    return cudaErrorInvalidValue;
+  }
+  if (shape.rows == 0 || shape.cols == 0) return cudaSuccess;
+  const row_layout layout = layout_of(shape);
+  if constexpr (is_same_v<Bias, no_bias>) {
+    if (is_one_run<Op>(layout, shape.ld_x, shape.ld_y, shape.ld_y)) {
+      return launch_forward(op, shape.rows * shape.cols, x, y, mask, stream);
+    }
+  }
+  constexpr int threads = forward_policy.block_threads, fragments = forward_policy.fragments;
+  const grid_shape grid = grid_shape::of_elements(threads, fragments, layout);
+  if (!grid.fits(layout)) return cudaErrorInvalidValue;
+  const bool aligned = is_vector_aligned(x, shape.ld_x) && is_vector_aligned(y, shape.ld_y) &&
+                       is_vector_aligned(bias, layout.groups > 1 ? shape.cols : 0);
+  return choose(aligned, [&](auto vector) {
+    return launch(grid.blocks(layout), grid.threads(), stream,
+                  forward_rows_kernel<threads, fragments, vector(), Op, X, Bias>, op, layout, grid.band_rows,
+                  x, bias, y, mask);
+  });
+}
+
+template <class Op, class Shape, class Dy, class Dx>
+bool rows_are_vector_aligned(const Shape& shape, const Dy* dy, const storage_of<Op>* y, const Dx* dx) {
+  return is_vector_aligned(dy, shape.ld_dy) && is_vector_aligned(y, shape.ld_y) &&
+         is_vector_aligned(dx, shape.ld_dx);
+}
+
+template <class Op, class Shape, class Dy, class Dx>
+cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
+                          const uint8* mask, Dx* dx, cudaStream_t stream) {
+  if (check_backward<Op>(shape, dy, y, mask, dx).what() != defect::none || !groups_are_valid(shape)) {
+    return cudaErrorInvalidValue;
+  }
+  if (shape.rows == 0 || shape.cols == 0) return cudaSuccess;
+  const row_layout layout = layout_of(shape);
+  if (is_one_run<Op>(layout, shape.ld_dy, shape.ld_y, shape.ld_dx)) {
+    return launch_backward(op, shape.rows * shape.cols, dy, y, mask, dx, stream);
+  }
+  constexpr int threads = backward_policy.block_threads, fragments = backward_policy.fragments;
+  const grid_shape grid = grid_shape::of_elements(threads, fragments, layout);
+  if (!grid.fits(layout)) return cudaErrorInvalidValue;
+  return choose(rows_are_vector_aligned<Op>(shape, dy, y, dx), [&](auto vector) {
+    return launch(grid.blocks(layout), grid.threads(), stream,
+                  backward_rows_kernel<threads, fragments, vector(), false, Op, Dy, Dx>, op, layout,
+                  grid.band_rows, dy, y, mask, dx, static_cast<float*>(nullptr));
+  });
+}
+
+template <class Shape>
+using if_shape = std::enable_if_t<std::is_base_of_v<matrix_shape, Shape>, int>;
+
+}  // namespace detail
+
+namespace device {
+
+// y[i], mask = op.forward(x[i]) for i in [0, n).
+template <class Op, class X>
+cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y, uint8* mask,
+                    cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_mask<Op>();
+  if (invact::detail::check_forward<Op>(n, x, y, mask).what() != invact::detail::defect::none) {
+    return cudaErrorInvalidValue;
+  }
+  return n == 0 ? cudaSuccess : invact::detail::launch_forward(op, n, x, y, mask, stream);
+}
+template <class Op, class X>
+cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
+                    cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_no_mask<Op>();
+  if (invact::detail::check_forward<Op>(n, x, y, nullptr).what() != invact::detail::defect::none) {
+    return cudaErrorInvalidValue;
+  }
+  return n == 0 ? cudaSuccess : invact::detail::launch_forward(op, n, x, y, nullptr, stream);
+}
+
+// dx[i] = op.backward(dy[i], y[i], piece i of mask) for i in [0, n).
+template <class Op, class Dy, class Dx>
+cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y,
+                     const uint8* mask, Dx* dx, cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_mask<Op>();
+  if (invact::detail::check_backward<Op>(n, dy, y, mask, dx).what() != invact::detail::defect::none) {
+    return cudaErrorInvalidValue;
+  }
+  return n == 0 ? cudaSuccess : invact::detail::launch_backward(op, n, dy, y, mask, dx, stream);
+}
+template <class Op, class Dy, class Dx>
+cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y, Dx* dx,
+                     cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_no_mask<Op>();
+  if (invact::detail::check_backward<Op>(n, dy, y, nullptr, dx).what() != invact::detail::defect::none) {
+    return cudaErrorInvalidValue;
+  }
+  return n == 0 ? cudaSuccess : invact::detail::launch_backward(op, n, dy, y, nullptr, dx, stream);
+}
+
+// The same for matrices, whose shape is a matrix_shape or a ragged_shape: y(r, c), mask =
+// op.forward(x(r, c)). Reads rows, cols, ld_x, ld_y and, with a mask, mask_stride_bits of the shape.
+// Elements between cols and a leading dimension are not touched.
+template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
+cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
+                    uint8* mask, cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_mask<Op>();
+  return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, mask, stream);
+}
+template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
+cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
+                    cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_no_mask<Op>();
+  return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, nullptr, stream);
+}
+
+// y(r, c), mask = op.forward(x(r, c) + bias[c]), the sum taken in float; bias has cols elements, of a
+// ragged_shape groups * cols. The piece is that of the sum.
+template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
+cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
+                              invact::detail::storage_of<Op>* y, uint8* mask, cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_mask<Op>();
+  return invact::detail::forward_rows(op, shape, x, bias, y, mask, stream);
+}
+template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
+cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
+                              invact::detail::storage_of<Op>* y, cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_no_mask<Op>();
+  return invact::detail::forward_rows(op, shape, x, bias, y, nullptr, stream);
+}
+
+// dx(r, c) = op.backward(dy(r, c), y(r, c), piece). Reads rows, cols, ld_dy, ld_y, ld_dx and, with a
+// mask, mask_stride_bits of the shape.
+template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
+cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
+                     const uint8* mask, Dx* dx, cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_mask<Op>();
+  return invact::detail::backward_rows(op, shape, dy, y, mask, dx, stream);
+}
+template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
+cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
+                     Dx* dx, cudaStream_t stream = nullptr) {
+  invact::detail::check_takes_no_mask<Op>();
+  return invact::detail::backward_rows(op, shape, dy, y, nullptr, dx, stream);
+}
+
+}  // namespace device
+
+INVACT_NAMESPACE_END

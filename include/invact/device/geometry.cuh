@@ -1,0 +1,116 @@
+// How the rows of matrices are cut into blocks of threads.
+#pragma once
+
+#include <invact/device/kernels.cuh>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace device {
+
+// Matrices whose rows are there in part: `groups` of rows / groups rows one below the other (the experts
+// of a mixture, each with its capacity), of which group g has its first counts[g] rows, at least 0 and at
+// most all. counts is device memory, read when the kernel runs: no host has to know it. The other rows are
+// neither read nor written. A bias and its gradient are [groups, cols]: each group has its own.
+struct ragged_shape : matrix_shape {
+  int64 groups = 0;              // >= 1, a divisor of rows
+  const int32* counts = nullptr; // groups of them
+};
+
+// The shape of dense matrices: every leading dimension is cols, and mask rows are as short as whole
+// bytes allow. What a call would refuse (a negative size, a row too long to count) it refuses of this
+// shape too.
+template <class Op>
+matrix_shape dense_shape(const Op&, int64 rows, int64 cols) noexcept {
+  static_cast<void>(sizeof(invact::detail::checked_op<Op>));
+  constexpr int64 most = static_cast<int64>(~uint64{0} >> 1) / (2 * invact::detail::max_mask_bits);
+  const int64 mask_bits = cols < 0 || cols > most ? 0 : 8 * mask_bytes(cols, Op::mask_bits);
+  return {rows, cols, cols, cols, cols, cols, mask_bits};
+}
+
+}  // namespace device
+
+namespace detail {
+
+constexpr int64 ceil_div(int64 a, int64 b) { return a / b + (a % b != 0 ? 1 : 0); }
+
+// Largest grid extents: of x, and of y and z.
+inline constexpr int64 max_grid_x = 0x7fffffff;
+inline constexpr int64 max_grid_yz = 65535;
+
+inline row_layout layout_of(const matrix_shape& s) {
+  return {s.rows, s.cols, 1, nullptr, s.ld_x, s.ld_y, s.ld_dy, s.ld_dx, s.mask_stride_bits / 8};
+}
+inline row_layout layout_of(const device::ragged_shape& s) {
+  row_layout layout = layout_of(static_cast<const matrix_shape&>(s));
+  layout.rows = s.rows / s.groups;
+  layout.groups = s.groups;
+  layout.counts = s.counts;
+  return layout;
+}
+
+inline bool groups_are_valid(const matrix_shape&) { return true; }
+inline bool groups_are_valid(const device::ragged_shape& s) {
+  return s.groups >= 1 && s.rows % s.groups == 0 && (s.counts != nullptr || s.rows == 0);
+}
+
+// Threads along the columns and along the rows. Of the widths that leave the fewest threads idle the
+// largest; a warp's width at least, where the columns fill it.
+struct block_shape {
+  int x;
+  int y;
+
+  block_shape(int threads, int64 cols) : x(threads), y(1) {
+    const int64 fragments = ceil_div(cols, device_fragment_size);
+    int least = 1;
+    while (least < 32 && least < fragments) least *= 2;
+    for (int width = threads; width >= least; width /= 2) {
+      if (ceil_div(fragments, width) * width < ceil_div(fragments, x) * x) x = width;
+    }
+    y = threads / x;
+  }
+
+  int64 strips(int64 cols) const { return ceil_div(ceil_div(cols, device_fragment_size), x); }
+};
+
+// Blocks of one call: strips of columns, bands of rows, groups.
+struct grid_shape {
+  block_shape block;
+  int64 band_rows;
+  int64 bands;
+
+  // As many bands as blocks of `fragments` rows a thread make, but no more than a grid may have.
+  static grid_shape of_elements(int threads, int fragments, const row_layout& layout) {
+    const block_shape block(threads, layout.cols);
+    const int64 tile = int64{block.y} * fragments;
+    const int64 band_rows = tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz);
+    return {block, band_rows, ceil_div(layout.rows, band_rows)};
+  }
+
+  // For sums over rows, whose bits must depend on the shape alone, not on the device: some 512 blocks (four
+  // for each multiprocessor of an H200), with eight rows a thread at least, so that what the sums of a band
+  // add to the traffic stays small.
+  static grid_shape of_sums(int threads, const row_layout& layout) {
+    constexpr int64 wanted_blocks = 512;
+    constexpr int64 thread_rows = 8;
+    const block_shape block(threads, layout.cols);
+    const int64 strips = block.strips(layout.cols) * layout.groups;
+    const int64 wanted = strips >= wanted_blocks ? 1 : wanted_blocks / strips;
+    const int64 least = block.y * thread_rows;
+    const int64 even = ceil_div(ceil_div(layout.rows, wanted), block.y) * block.y;
+    const int64 band_rows = even < least ? least : even;
+    return {block, band_rows, ceil_div(layout.rows, band_rows)};
+  }
+
+  bool fits(const row_layout& layout) const {
+    return block.strips(layout.cols) <= max_grid_x && bands <= max_grid_yz;
+  }
+  dim3 blocks(const row_layout& layout) const {
+    return dim3(static_cast<unsigned>(block.strips(layout.cols)), static_cast<unsigned>(bands),
+                static_cast<unsigned>(layout.groups < max_grid_yz ? layout.groups : max_grid_yz));
+  }
+  dim3 threads() const { return dim3(static_cast<unsigned>(block.x), static_cast<unsigned>(block.y)); }
+};
+
+}  // namespace detail
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,6 @@
+// The core and the device-wide kernels; needs nvcc and the CUDA runtime.
+#pragma once
+
+#include <invact/device/bias_gradient.cuh>
+#include <invact/device/elementwise.cuh>
+#include <invact/invact.hpp>
