@@ -52,6 +52,11 @@ class guarded {
     return true;
   }
 
+  // Everything, guards and all, and where the elements begin in it.
+  std::vector<unsigned char>& bytes() { return bytes_; }
+  const std::vector<unsigned char>& bytes() const { return bytes_; }
+  std::size_t first_byte() const { return before_; }
+
   static constexpr unsigned char pattern = 0xa5;
 
  private:
