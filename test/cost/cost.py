@@ -31,7 +31,7 @@ COLUMNS = ["arch", "kernel", "instructions", *CLASSES, *RESOURCES]
 
 # Table, architecture, kernel (regular expressions, of the whole name), column, least, most. The decode's
 # limits are what an epilogue can afford; every expression must match a kernel, or it would limit nothing.
-HALVES = "(half|binary16|bfloat16|__half|__nv_bfloat16)"
+HALVES = "(binary16|bfloat16|__half|__nv_bfloat16)"
 LIMITS = [
     ("ops|kernels", ".*", ".*", "stack", None, 0),
     ("ops|kernels", ".*", ".*", "local stored", None, 0),
@@ -197,7 +197,8 @@ def measure(table, disassembler, cubins):
             def of(*opcodes):
                 return [i for i in code[name] if i.opcode.split(".")[0] in opcodes]
 
-            resources = [kernel.registers, kernel.stack, sum(map(bytes_of, of("STL"))), sum(map(bytes_of, of("LDL"))),
+            resources = [kernel.registers, kernel.stack,
+                         sum(map(bytes_of, of("STL"))), sum(map(bytes_of, of("LDL"))),
                          sum(bytes_of(i) >= 16 for i in of("LDG", "LD")),
                          sum(bytes_of(i) >= 16 for i in of("STG", "ST"))]
             rows[arch, name] = [arch, name, *map(str, figures + resources)]
@@ -210,7 +211,7 @@ def order(key):
 
 
 def format_row(cells):
-    widths = [7, 49, 12] + [max(6, len(c)) for c in COLUMNS[3:]]
+    widths = [7, 72, 12] + [max(6, len(c)) for c in COLUMNS[3:]]
     padded = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths))]
     return f"| {' | '.join(padded)} |"
 
@@ -218,7 +219,7 @@ def format_row(cells):
 def write(path, table, compiler, rows):
     unit = "an element, less the baseline's" if table == "ops" else "a kernel"
     rule = re.sub(r"[^|]", "-", format_row(COLUMNS))
-    lines = [f"Cost of `{table}.cu` under nvcc {compiler}: instructions of {unit}, and their classes; memory in bytes.",
+    lines = [f"`{table}.cu` under nvcc {compiler}: instructions of {unit}, and their classes; memory in bytes.",
              "Written by `cost.py --update` (target `update_cost`).", "", format_row(COLUMNS), rule]
     lines += [format_row(rows[key]) for key in sorted(rows, key=order)]
     path.write_text("\n".join(lines) + "\n")
@@ -247,7 +248,8 @@ def exceeded(table, rows):
         here = [arch for arch in archs if re.fullmatch(arch_pattern, arch)]
         if not here or not re.fullmatch(tables, table):
             continue
-        matched = [row for key, row in sorted(rows.items()) if key[0] in here and re.fullmatch(name_pattern, key[1])]
+        matched = [row for (arch, name), row in sorted(rows.items())
+                   if arch in here and re.fullmatch(name_pattern, name)]
         if not matched:
             lines.append(f"no kernel is called {name_pattern}: correct LIMITS in cost.py")
         for row in matched:
@@ -284,9 +286,11 @@ def run(options):
     archs = {arch for arch, _ in rows}
     old = read(path) if path.exists() else {}
     if options.update:
-        write(path, options.table, options.compiler, {**{k: v for k, v in old.items() if k[0] not in archs}, **rows})
+        others = {key: row for key, row in old.items() if key[0] not in archs}
+        write(path, options.table, options.compiler, {**others, **rows})
         print(f"wrote {path.name}")
-    different = [] if options.update else differences({k: v for k, v in old.items() if k[0] in archs}, rows)
+    same_archs = {key: row for key, row in old.items() if key[0] in archs}
+    different = [] if options.update else differences(same_archs, rows)
     if different:
         print(f"cost differs from {path.name}; if it should, build update_cost and commit the table:")
         print("\n".join([f" {format_row(COLUMNS)}", *different]))
