@@ -20,9 +20,11 @@ eigen|eigen-3.4.0.tar.gz|8586084f71f9bde545ee7fa6d00288b264a2b7ac3607b974e54d13e
 benchmark|benchmark-1.8.3.tar.gz|6bc180a57d23d4d9515519f92b0c83d61b05b5bab188961f36ac7b06b0d9e9ce|https://github.com/google/benchmark/archive/refs/tags/v1.8.3.tar.gz
 LIST
 }
-# Programs, from PyPI: their wheels hold plain executables (x86-64 Linux).
+# Programs, from PyPI: their wheels hold plain executables (x86-64 Linux; nvdisasm's second hash is AArch64).
 cmake_pin='cmake==3.31.6 --hash=sha256:1c8b05df0602365da91ee6a3336fe57525b137706c4ab5675498f662ae1dbcec'
 ninja_pin='ninja==1.11.1.3 --hash=sha256:a27e78ca71316c8654965ee94b286a98c83877bfebe2607db96897bbfe458af0'
+# Any version from nvcc's own on reads its cubins; it is pinned because the tables in test/cost have its names.
+nvdisasm_pin='nvidia-cuda-nvdisasm==13.2.78 --hash=sha256:b4ebcd3c5046bf8039ac52675b9dbefd843600969649ecaab0a42b0713a61dae --hash=sha256:c338282695eca43de237929c5e3963d8d04f61d578d40f01bd04aca2bc29c233'
 
 say() { printf '%s\n' "dependencies.sh: $*"; }
 fail() { say "$*" >&2; exit 1; }
@@ -105,16 +107,35 @@ place_program() {  # name pin
   python3 -m pip --version >/dev/null 2>&1 || fail "no $1, and no pip to get it with: install $1"
   printf '%s\n' "$2" >"$deps/requirement.txt"
   python3 -m pip install --quiet --no-deps --only-binary :all: --require-hashes --upgrade \
-    --target "$deps/python-$1" -r "$deps/requirement.txt"
+    --target "$deps/python-$1" -r "$deps/requirement.txt" || fail "pip cannot install $1"
   rm "$deps/requirement.txt"
   mkdir -p "$deps/bin"
   # The executables themselves; pip's own launchers would need PYTHONPATH. Relative, as the tree may move.
   case $1 in
     cmake) for tool in cmake ctest; do ln -sf "../python-cmake/cmake/data/bin/$tool" "$deps/bin/$tool"; done ;;
     ninja) ln -sf "../python-ninja/bin/ninja" "$deps/bin/ninja" ;;
+    nvdisasm) ln -sf "../python-nvdisasm/nvidia/cu13/bin/nvdisasm" "$deps/bin/nvdisasm" ;;
   esac
   "$deps/bin/$1" --version >/dev/null || fail "$1 from PyPI does not run here: install it yourself"
   say "$1: .deps/bin/$1"
+}
+
+# For tests that are skipped without it: where it cannot be had, the rest goes on.
+place_disassembler() {
+  mkdir -p "$deps"
+  [ -x "$deps/bin/nvdisasm" ] || (place_program nvdisasm "$nvdisasm_pin") ||
+    say "no nvdisasm: skipped will be the comparison of registers and instructions (test/cost)"
+}
+
+# Where cmake/enable_cuda.cmake would find it.
+have_nvcc() {
+  have "${CUDACXX:-nvcc}" || [ -x "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc" ]
+}
+
+install_system() {
+  install_packages "$1"
+  if have_nvcc; then place_disassembler; fi
+  require_recent_cmake
 }
 
 install_local() {
@@ -122,6 +143,8 @@ install_local() {
   mkdir -p "$deps/archives"
   list | while IFS='|' read -r name file hash url; do place "$name" "$file" "$hash" "$url"; done
   have ninja || [ -x "$deps/bin/ninja" ] || place_program ninja "$ninja_pin"
+  # Also without nvcc: the tree may be taken to a machine that has it.
+  place_disassembler
   require_recent_cmake
 }
 
@@ -132,11 +155,9 @@ esac
 if [ "${1-}" = --local ]; then
   install_local
 elif have apt-get && [ "$(id -u)" = 0 ]; then
-  install_packages ''
-  require_recent_cmake
+  install_system ''
 elif have apt-get && have sudo && { sudo -n true 2>/dev/null || { [ -t 0 ] && sudo -v; }; }; then
-  install_packages sudo
-  require_recent_cmake
+  install_system sudo
 else
   say "neither root nor sudo: placing pinned versions into .deps/"
   install_local

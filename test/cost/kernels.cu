@@ -1,0 +1,49 @@
+// The device-wide kernels, for cost.py to count: one set of calls an op, which instantiates every kernel that
+// its host entry points can launch. Compiled, never run.
+#include <cstddef>
+
+#include <invact/invact.cuh>
+
+namespace device = invact::device;
+
+template <class Op, class T, class... Mask>
+cudaError_t call(Op op, const invact::matrix_shape& shape, T* x, typename Op::storage_type* y, T* dx,
+                 float* sums, void* workspace, Mask*... mask) {
+  const std::size_t bytes = device::bias_gradient_workspace_bytes(shape);
+  for (const cudaError_t status : {
+           device::forward(op, shape.rows, x, y, mask...),
+           device::forward(op, shape, x, y, mask...),
+           device::forward_with_bias(op, shape, x, x, y, mask...),
+           device::backward(op, shape.rows, x, y, mask..., dx),
+           device::backward(op, shape, x, y, mask..., dx),
+           device::backward_with_bias_gradient(op, shape, x, y, mask..., dx, sums, workspace, bytes),
+       }) {
+    if (status != cudaSuccess) return status;
+  }
+  return cudaSuccess;
+}
+
+// x, bias, dy and dx are of type T.
+template <class Op, class T>
+cudaError_t call_all(const invact::matrix_shape& shape, T* x, typename Op::storage_type* y, T* dx,
+                     float* sums, void* workspace, invact::uint8* mask) {
+  if constexpr (Op::mask_bits > 0) {
+    return call(Op{}, shape, x, y, dx, sums, workspace, mask);
+  } else {
+    return call(Op{}, shape, x, y, dx, sums, workspace);
+  }
+}
+
+#define INVACT_COST_OP(type, storage, ...)                      \
+  template cudaError_t call_all<invact::inverted<__VA_ARGS__>>( \
+      const invact::matrix_shape&, type*, storage*, type*, float*, void*, invact::uint8*);
+#define INVACT_COST_STORAGE(type, storage)                                   \
+  INVACT_COST_OP(type, storage, invact::gelu, storage, invact::bitmask)      \
+  INVACT_COST_OP(type, storage, invact::gelu, storage, invact::mantissa_bit) \
+  INVACT_COST_OP(type, storage, invact::silu, storage, invact::bitmask)      \
+  INVACT_COST_OP(type, storage, invact::silu, storage, invact::mantissa_bit)
+
+// T, then the type of y.
+INVACT_COST_STORAGE(float, float)
+INVACT_COST_STORAGE(invact::binary16, invact::binary16)
+INVACT_COST_STORAGE(invact::bfloat16, invact::bfloat16)
