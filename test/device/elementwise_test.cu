@@ -21,7 +21,7 @@ using invact::mantissa_bit;
 using invact::mask_bytes;
 
 using activation = invact::INVACT_TEST_ACTIVATION;
-using storage = invact::INVACT_TEST_STORAGE;
+using storage = INVACT_TEST_STORAGE;
 #define PACKINGS (op<activation, storage, bitmask>), (op<activation, storage, mantissa_bit>)
 
 // The rows of `groups` matrices, one below the other; counts, if any, say how many of each are there.

@@ -1,0 +1,244 @@
+// What the device-wide calls refuse, what they report, and sizes beyond 32 bits.
+#include "device_support.cuh"
+
+#include <cstdio>
+#include <limits>
+
+namespace device_arguments {
+
+using namespace device_test;
+using invact::bfloat16;
+using masked = invact::inverted<invact::gelu, bfloat16>;
+using maskless = invact::inverted<invact::silu, bfloat16, invact::mantissa_bit>;
+
+constexpr int64 most = std::numeric_limits<int64>::max();
+
+struct tensors {
+  guarded<bfloat16> host{64 * 64};
+  guarded<uint8> host_mask{64 * 8};
+  guarded<float> host_sums{64};
+  on_device<bfloat16> x{host};
+  on_device<bfloat16> y{host};
+  on_device<bfloat16> dy{host};
+  on_device<bfloat16> dx{host};
+  on_device<uint8> mask{host_mask};
+  on_device<float> sums{host_sums};
+  on_device<uint8> space{host_mask};
+
+  // Whether no call has written anything.
+  void check_untouched() {
+    succeed(cudaDeviceSynchronize());
+    for (auto* t : {&x, &y, &dy, &dx}) {
+      guarded<bfloat16> back = host;
+      t->copy_to(back);
+      CHECK(back.untouched());
+    }
+    guarded<uint8> bits = host_mask;
+    mask.copy_to(bits);
+    CHECK(bits.untouched());
+    guarded<float> back = host_sums;
+    sums.copy_to(back);
+    CHECK(back.untouched());
+  }
+};
+
+constexpr cudaError_t invalid = cudaErrorInvalidValue;
+
+TEST_CASE("runs with bad arguments are refused before anything is written", "[sanitize]") {
+  tensors t;
+  bfloat16* const null = nullptr;
+  namespace d = invact::device;
+  const masked op;
+  for (const int64 n : {int64{-1}, most, most / 2}) {
+    CHECK(d::forward(op, n, t.x.data(), t.y.data(), t.mask.data()) == invalid);
+    CHECK(d::backward(op, n, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data()) == invalid);
+    CHECK(d::forward(maskless{}, n, t.x.data(), t.y.data()) == invalid);
+    CHECK(d::backward(maskless{}, n, t.dy.data(), t.y.data(), t.dx.data()) == invalid);
+  }
+  uint8* const no_mask = nullptr;
+  CHECK(d::forward(op, 8, null, t.y.data(), t.mask.data()) == invalid);
+  CHECK(d::forward(op, 8, t.x.data(), null, t.mask.data()) == invalid);
+  CHECK(d::forward(op, 8, t.x.data(), t.y.data(), no_mask) == invalid);
+  CHECK(d::backward(op, 8, null, t.y.data(), t.mask.data(), t.dx.data()) == invalid);
+  CHECK(d::backward(op, 8, t.dy.data(), null, t.mask.data(), t.dx.data()) == invalid);
+  CHECK(d::backward(op, 8, t.dy.data(), t.y.data(), no_mask, t.dx.data()) == invalid);
+  CHECK(d::backward(op, 8, t.dy.data(), t.y.data(), t.mask.data(), null) == invalid);
+  t.check_untouched();
+  CHECK(d::forward(op, 0, null, null, no_mask) == cudaSuccess);
+  CHECK(d::backward(op, 0, null, null, no_mask, null) == cudaSuccess);
+  t.check_untouched();
+}
+
+// Every call that takes a shape; true where all of them refuse it.
+bool all_refuse(tensors& t, const matrix_shape& s) {
+  namespace d = invact::device;
+  const masked op;
+  const std::size_t bytes = 64 * 8;
+  bool refused = true;
+  const auto refuse = [&](cudaError_t status) { refused = refused && status == invalid; };
+  refuse(d::forward(op, s, t.x.data(), t.y.data(), t.mask.data()));
+  refuse(d::forward_with_bias(op, s, t.x.data(), t.dy.data(), t.y.data(), t.mask.data()));
+  refuse(d::backward(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data()));
+  refuse(d::backward_with_bias_gradient(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data(), t.sums.data(),
+                                        t.space.data(), bytes));
+  return refused;
+}
+
+TEST_CASE("matrices with bad shapes are refused before anything is written", "[sanitize]") {
+  tensors t;
+  const auto with = [](auto member, int64 value) {
+    matrix_shape s = invact::device::dense_shape(masked{}, 4, 16);
+    s.*member = value;
+    return s;
+  };
+  for (const int64 rows : {int64{-1}, most}) CHECK(all_refuse(t, with(&matrix_shape::rows, rows)));
+  for (const int64 cols : {int64{-1}, int64{17}, most}) CHECK(all_refuse(t, with(&matrix_shape::cols, cols)));
+  for (const int64 ld : {int64{15}, int64{-1}, most}) CHECK(all_refuse(t, with(&matrix_shape::ld_y, ld)));
+  for (const int64 bits : {int64{8}, int64{17}, int64{-16}, most}) {
+    CHECK(all_refuse(t, with(&matrix_shape::mask_stride_bits, bits)));
+  }
+  CHECK(all_refuse(t, invact::device::dense_shape(masked{}, 1, most / 2)));
+  namespace d = invact::device;
+  CHECK(d::forward(masked{}, with(&matrix_shape::ld_x, 15), t.x.data(), t.y.data(), t.mask.data()) == invalid);
+  CHECK(d::backward(masked{}, with(&matrix_shape::ld_dy, 15), t.dy.data(), t.y.data(), t.mask.data(),
+                    t.dx.data()) == invalid);
+  CHECK(d::backward(masked{}, with(&matrix_shape::ld_dx, 15), t.dy.data(), t.y.data(), t.mask.data(),
+                    t.dx.data()) == invalid);
+  t.check_untouched();
+}
+
+TEST_CASE("null tensors, groups and workspaces that do not fit are refused", "[sanitize]") {
+  tensors t;
+  namespace d = invact::device;
+  const masked op;
+  bfloat16* const null = nullptr;
+  const matrix_shape s = d::dense_shape(op, 64, 64);
+  CHECK(d::forward(op, s, null, t.y.data(), t.mask.data()) == invalid);
+  CHECK(d::forward_with_bias(op, s, t.x.data(), null, t.y.data(), t.mask.data()) == invalid);
+  CHECK(d::backward(op, s, t.dy.data(), t.y.data(), t.mask.data(), null) == invalid);
+
+  const auto with_workspace = [&](float* sums, void* space, std::size_t bytes) {
+    return d::backward_with_bias_gradient(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data(), sums, space,
+                                          bytes);
+  };
+  const std::size_t needed = d::bias_gradient_workspace_bytes(s);
+  REQUIRE(needed > 0);
+  CHECK(with_workspace(t.sums.data(), t.space.data(), needed - 1) == invalid);
+  CHECK(with_workspace(t.sums.data(), nullptr, needed) == invalid);
+  CHECK(with_workspace(t.sums.data(), t.space.data() + 1, needed) == invalid);
+  CHECK(with_workspace(nullptr, t.space.data(), needed) == invalid);
+
+  plain_copy<invact::int32> counts({1, 1, 1});
+  const auto ragged = [&](int64 groups, const invact::int32* c) {
+    return d::forward(op, d::ragged_shape{s, groups, c}, t.x.data(), t.y.data(), t.mask.data());
+  };
+  CHECK(ragged(0, counts.data()) == invalid);
+  CHECK(ragged(-1, counts.data()) == invalid);
+  CHECK(ragged(3, counts.data()) == invalid);
+  CHECK(ragged(2, nullptr) == invalid);
+  t.check_untouched();
+}
+
+TEST_CASE("an earlier error that is not sticky is neither reported nor swallowed") {
+  tensors t;
+  void* too_much = nullptr;
+  REQUIRE(cudaMalloc(&too_much, std::size_t{1} << 60) == cudaErrorMemoryAllocation);
+  CHECK(invact::device::forward(masked{}, 8, t.x.data(), t.y.data(), t.mask.data()) == cudaSuccess);
+  CHECK(cudaGetLastError() == cudaErrorMemoryAllocation);
+  succeed(cudaDeviceSynchronize());
+}
+
+TEST_CASE("a launch that fails is reported", "[sanitize]") {
+  tensors t;
+  cudaStream_t stream;
+  succeed(cudaStreamCreate(&stream));
+  succeed(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
+  // A stream whose capture was broken takes no launch.
+  CHECK(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);
+  CHECK(invact::device::forward(masked{}, 8, t.x.data(), t.y.data(), t.mask.data(), stream) ==
+        cudaErrorStreamCaptureInvalidated);
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(stream, &graph);
+  cudaGetLastError();
+  succeed(cudaStreamDestroy(stream));
+}
+
+__device__ float input_of(int64 i) {
+  // Multiplicative hashing: values of both pieces, different for indices 2^31 and 2^32 apart.
+  const invact::uint64 h = static_cast<invact::uint64>(i) * 0x9e3779b97f4a7c15ull;
+  return static_cast<float>(static_cast<int>(h >> 44) & 0xffff) * (8.0f / 0x10000) - 5.0f;
+}
+
+__global__ void fill(int64 n, bfloat16* x) {
+  for (int64 i = blockIdx.x * int64{blockDim.x} + threadIdx.x; i < n; i += int64{gridDim.x} * blockDim.x) {
+    x[i] = storage_traits<bfloat16>::round(input_of(i));
+  }
+}
+
+// Counts what is not the scalar op's forward and backward, in place over x, with dy = 1.
+template <class Op>
+__global__ void count_wrong(int64 n, const bfloat16* y, const uint8* mask, const bfloat16* dx,
+                            unsigned long long* wrong) {
+  const Op op;
+  for (int64 i = blockIdx.x * int64{blockDim.x} + threadIdx.x; i < n; i += int64{gridDim.x} * blockDim.x) {
+    const auto e = op.forward(storage_traits<bfloat16>::load(storage_traits<bfloat16>::round(input_of(i))));
+    const uint32 piece = Op::mask_bits == 0 ? 0 : (mask[i / 8] >> (i % 8)) & 1u;
+    const bfloat16 wanted = storage_traits<bfloat16>::round(op.backward(1.0f, e.y, e.piece));
+    if (y[i].bits != e.y.bits || piece != e.piece || dx[i].bits != wanted.bits) atomicAdd(wrong, 1ull);
+  }
+}
+
+__global__ void fill_ones(int64 n, bfloat16* x) {
+  for (int64 i = blockIdx.x * int64{blockDim.x} + threadIdx.x; i < n; i += int64{gridDim.x} * blockDim.x) {
+    x[i] = storage_traits<bfloat16>::round(1.0f);
+  }
+}
+
+// As one run, or as one group of ragged rows of eight, all of them there.
+template <class Op>
+void check_large(int64 n, bool as_rows) {
+  std::size_t free = 0, total = 0;
+  succeed(cudaMemGetInfo(&free, &total));
+  const std::size_t needed = static_cast<std::size_t>(n) * 2 * sizeof(bfloat16) + static_cast<std::size_t>(n) / 8 + (1 << 20);
+  if (free < needed) {
+    std::printf("skipped: %lld elements need %zu bytes of device memory\n", static_cast<long long>(n), needed);
+    return;
+  }
+  bfloat16* y = nullptr;
+  bfloat16* dx = nullptr;
+  uint8* mask = nullptr;
+  unsigned long long* wrong = nullptr;
+  succeed(cudaMalloc(&y, static_cast<std::size_t>(n) * sizeof(bfloat16)));
+  succeed(cudaMalloc(&dx, static_cast<std::size_t>(n) * sizeof(bfloat16)));
+  succeed(cudaMalloc(&mask, static_cast<std::size_t>(n) / 8 + 1));
+  succeed(cudaMalloc(&wrong, sizeof *wrong));
+  succeed(cudaMemset(wrong, 0, sizeof *wrong));
+  fill<<<4096, 256>>>(n, y);
+  fill_ones<<<4096, 256>>>(n, dx);
+  if (as_rows) {
+    plain_copy<invact::int32> counts({static_cast<invact::int32>(n / 8)});
+    const invact::device::ragged_shape s{invact::device::dense_shape(Op{}, n / 8, 8), 1, counts.data()};
+    succeed(call_forward(Op{}, s, y, y, mask));
+    succeed(call_backward(Op{}, s, dx, y, mask, dx));
+  } else {
+    succeed(call_forward(Op{}, n, y, y, mask));
+    succeed(call_backward(Op{}, n, dx, y, mask, dx));
+  }
+  count_wrong<Op><<<4096, 256>>>(n, y, mask, dx, wrong);
+  unsigned long long count = 1;
+  succeed(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
+  CHECK(count == 0);
+  for (void* p : {static_cast<void*>(y), static_cast<void*>(dx), static_cast<void*>(mask), static_cast<void*>(wrong)}) {
+    succeed(cudaFree(p));
+  }
+}
+
+TEST_CASE("more than 2^31 elements") {
+  const int64 n = (int64{1} << 31) + 3;
+  check_large<masked>(n, false);
+  check_large<maskless>(n, false);
+}
+
+TEST_CASE("more than 2^31 elements in rows") { check_large<masked>((int64{1} << 31) + 8, true); }
+
+}  // namespace device_arguments
