@@ -22,6 +22,9 @@ using invact::mask_bytes;
 
 using activation = invact::INVACT_TEST_ACTIVATION;
 using storage = INVACT_TEST_STORAGE;
+#define INVACT_TEST_TEXTS(a, s) " (" #a ", " #s ")"
+#define INVACT_TEST_TEXT(a, s) INVACT_TEST_TEXTS(a, s)
+#define OF_UNIT INVACT_TEST_TEXT(INVACT_TEST_ACTIVATION, INVACT_TEST_STORAGE)
 #define PACKINGS (op<activation, storage, bitmask>), (op<activation, storage, mantissa_bit>)
 
 // The rows of `groups` matrices, one below the other; counts, if any, say how many of each are there.
@@ -150,14 +153,14 @@ void check_run(int64 n, int shift, unsigned seed) {
       [&](auto* dy, auto* y, uint8* mask, auto* dx) { return call_backward(Op{}, n, dy, y, mask, dx); });
 }
 
-TEMPLATE_TEST_CASE("a run of elements is the scalar op's", "[sanitize]", PACKINGS) {
+TEMPLATE_TEST_CASE("a run of elements is the scalar op's" OF_UNIT, "[sanitize]", PACKINGS) {
   unsigned seed = 1;
   for (const int64 n : sizes) {
     for (const int shift : {0, 1, 4, 8}) check_run<TestType, storage, storage>(n, shift, ++seed);
   }
 }
 
-TEMPLATE_TEST_CASE("x, dy and dx may be of any storage type", "", PACKINGS) {
+TEMPLATE_TEST_CASE("x, dy and dx may be of any storage type" OF_UNIT, "", PACKINGS) {
   for (const int64 n : {int64{9}, int64{4097}, int64{20000}}) {
     check_run<TestType, float, float>(n, 0, 7);
     check_run<TestType, bfloat16, bfloat16>(n, 0, 8);
@@ -165,7 +168,7 @@ TEMPLATE_TEST_CASE("x, dy and dx may be of any storage type", "", PACKINGS) {
   }
 }
 
-TEMPLATE_TEST_CASE("random sizes and alignments", "", PACKINGS) {
+TEMPLATE_TEST_CASE("random sizes and alignments" OF_UNIT, "", PACKINGS) {
   std::mt19937 random(17);
   for (int i = 0; i < 40; ++i) {
     check_run<TestType, storage, storage>(1 + static_cast<int64>(random() % 70000), static_cast<int>(random() % 16), random());
@@ -205,12 +208,12 @@ void check_matrix(const problem& p, bool with_bias, unsigned seed) {
       });
 }
 
-TEMPLATE_TEST_CASE("rows with leading dimensions are the scalar op's", "[sanitize]", PACKINGS) {
+TEMPLATE_TEST_CASE("rows with leading dimensions are the scalar op's" OF_UNIT, "[sanitize]", PACKINGS) {
   unsigned seed = 100;
   for (const problem& p : matrices) check_matrix<TestType, storage, storage>(p, false, ++seed);
 }
 
-TEMPLATE_TEST_CASE("a bias is added before the activation, in float", "[sanitize]", PACKINGS) {
+TEMPLATE_TEST_CASE("a bias is added before the activation, in float" OF_UNIT, "[sanitize]", PACKINGS) {
   unsigned seed = 200;
   for (const problem& p : matrices) check_matrix<TestType, storage, storage>(p, true, ++seed);
   check_matrix<TestType, float, bfloat16>(matrices[4], true, 301);
@@ -221,7 +224,7 @@ const problem ragged_problems[] = {{4, 33, 40, 0, 0, 0, {0, 33, 5, 17}},
                                    {1, 9, 2056, 8, 0, 0, {4}},
                                    {70000, 2, 8, 0, 0, 0, std::vector<invact::int32>(70000, 1)}};
 
-TEMPLATE_TEST_CASE("of ragged rows only those that are there are read and written", "[sanitize]", PACKINGS) {
+TEMPLATE_TEST_CASE("of ragged rows only those that are there are read and written" OF_UNIT, "[sanitize]", PACKINGS) {
   unsigned seed = 400;
   for (const problem& p : ragged_problems) {
     check_matrix<TestType, storage, storage>(p, false, ++seed);
@@ -303,7 +306,7 @@ void check_bias_gradient(const problem& p, unsigned seed) {
   }
 }
 
-TEMPLATE_TEST_CASE("a bias gradient is the column sums of the unrounded dx, the same bits every time", "[sanitize]",
+TEMPLATE_TEST_CASE("a bias gradient is the column sums of the unrounded dx, the same bits every time" OF_UNIT, "[sanitize]",
                    PACKINGS) {
   unsigned seed = 500;
   for (const problem& p : matrices) check_bias_gradient<TestType>(p, ++seed);
@@ -314,7 +317,7 @@ TEMPLATE_TEST_CASE("a bias gradient is the column sums of the unrounded dx, the 
   }
 }
 
-TEMPLATE_TEST_CASE("the bias gradient of no rows is zero", "", PACKINGS) {
+TEMPLATE_TEST_CASE("the bias gradient of no rows is zero" OF_UNIT, "", PACKINGS) {
   guarded<float> gradient(5), zero(5);
   for (int64 c = 0; c < 5; ++c) zero[c] = 0.0f;
   on_device out(gradient);
@@ -326,7 +329,7 @@ TEMPLATE_TEST_CASE("the bias gradient of no rows is zero", "", PACKINGS) {
   check_equal("bias gradient", out, zero);
 }
 
-TEMPLATE_TEST_CASE("y may be x, and dx may be dy", "[sanitize]", PACKINGS) {
+TEMPLATE_TEST_CASE("y may be x, and dx may be dy" OF_UNIT, "[sanitize]", PACKINGS) {
   using Op = TestType;
   for (const problem& p : {problem{1, 1, 9001}, problem{1, 37, 130, 0, 8}, problem{1, 9, 13}}) {
     data<Op, storage, storage, storage> d(p, false, 77);
@@ -346,7 +349,7 @@ TEMPLATE_TEST_CASE("y may be x, and dx may be dy", "[sanitize]", PACKINGS) {
   }
 }
 
-TEMPLATE_TEST_CASE("calls of several streams do not disturb one another", "", PACKINGS) {
+TEMPLATE_TEST_CASE("calls of several streams do not disturb one another" OF_UNIT, "", PACKINGS) {
   using Op = TestType;
   constexpr int streams = 4;
   const int64 n = 300007;
@@ -378,7 +381,7 @@ TEMPLATE_TEST_CASE("calls of several streams do not disturb one another", "", PA
   }
 }
 
-TEMPLATE_TEST_CASE("a captured graph computes what the calls compute, at each replay", "", PACKINGS) {
+TEMPLATE_TEST_CASE("a captured graph computes what the calls compute, at each replay" OF_UNIT, "", PACKINGS) {
   using Op = TestType;
   const problem p{1, 300, 136, 8, 8};
   data<Op, storage, storage, storage> d(p, true, 31), again(p, true, 32);

@@ -1,8 +1,9 @@
-// What a thread does with eight consecutive elements of a row: load, compute, store.
+// What a thread does with a fragment, N consecutive elements of a row: load, compute, store.
 //
-// A whole fragment of aligned rows is one access of up to 16 bytes for each 16 bytes; what is not aligned,
-// and the end of a row, goes element by element. Loads are plain, not read-only ones, because an output may be
-// an input's own memory; a thread stores what it alone has loaded.
+// A whole fragment of an aligned row is one access of at most 16 bytes, so that neighbouring threads read
+// neighbouring addresses; what is not aligned, and the end of a row, goes element by element. Loads are
+// plain, not read-only ones, because an output may be an input's own memory; a thread stores what it alone has
+// loaded.
 #pragma once
 
 #include <invact/core/fragment.hpp>
@@ -13,163 +14,174 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-template <class T>
-using device_fragment = fragment<T, device_fragment_size>;
+// Elements of a fragment: 16 bytes of the largest type. Two accesses of 16 bytes with a gap between a
+// thread's neighbours cost a float kernel a tenth of its bandwidth.
+template <class... T>
+inline constexpr int fragment_size = ((sizeof(T) >= 4) || ...) ? 4 : 8;
 
-template <class Op, class = void>
+template <class Op, int N, class = void>
 inline constexpr bool has_fragments = false;
-template <class Op>
-inline constexpr bool has_fragments<
-    Op, void_t<typename Op::template pieces<device_fragment_size>>> = true;
+template <class Op, int N>
+inline constexpr bool has_fragments<Op, N, void_t<typename Op::template pieces<N>>> = true;
 
-template <class Op>
-using mask_word = typename piece_fragment<device_fragment_size, Op::mask_bits>::word;
+template <class Op, int N>
+using mask_word = typename piece_fragment<N, Op::mask_bits>::word;
 
-// Elements of a row from p on, `count` of which exist, from 1 to 8. The others read as zero bits.
-template <bool Vector, class T>
-__device__ __forceinline__ device_fragment<T> load_fragment(const T* p, int count) {
-  if (Vector && count >= device_fragment_size) return *reinterpret_cast<const device_fragment<T>*>(p);
+// The fragment at p, of which `count` elements exist, from 0 to N. The others read as zero bits.
+template <int N, bool Vector, class T>
+__device__ __forceinline__ fragment<T, N> load_fragment(const T* p, int count) {
+  if (Vector && count >= N) return *reinterpret_cast<const fragment<T, N>*>(p);
   using traits = storage_traits<T>;
-  device_fragment<T> f;
+  fragment<T, N> f;
   INVACT_UNROLL
-  for (int i = 0; i < device_fragment_size; ++i) {
-    f[i] = i < count ? p[i] : traits::from_code(0);
-  }
+  for (int i = 0; i < N; ++i) f[i] = i < count ? p[i] : traits::from_code(0);
   return f;
 }
 
-template <bool Vector, class T>
-__device__ __forceinline__ void store_fragment(T* p, int count, const device_fragment<T>& f) {
-  if (Vector && count >= device_fragment_size) {
-    *reinterpret_cast<device_fragment<T>*>(p) = f;
+template <bool Vector, class T, int N>
+__device__ __forceinline__ void store_fragment(T* p, int count, const fragment<T, N>& f) {
+  if (Vector && count >= N) {
+    *reinterpret_cast<fragment<T, N>*>(p) = f;
     return;
   }
   INVACT_UNROLL
-  for (int i = 0; i < device_fragment_size; ++i) {
+  for (int i = 0; i < N; ++i) {
     if (i < count) p[i] = f[i];
   }
 }
 
-// The mask bytes `offset` on; nothing where an op has none.
-template <int Bits, class Byte>
-__device__ __forceinline__ Byte* mask_at(Byte* mask, int64 offset) {
-  return Bits == 0 ? mask : mask + offset;
-}
-
-// Mask bytes have no alignment: a row starts on any byte.
-template <int Bits, class Word>
-__device__ __forceinline__ Word load_mask(const uint8* p, int count) {
+// Mask bits of the fragment that begins with element i of a row, i a multiple of N. They may begin in the
+// middle of a byte: two fragments of four then share it.
+template <int N, int Bits, class Word>
+__device__ __forceinline__ Word load_mask(const uint8* row, int64 i, int count) {
   Word bits = 0;
-  INVACT_UNROLL
-  for (int i = 0; i < Bits; ++i) {
-    if (8 * i < count * Bits) bits |= static_cast<Word>(p[i]) << (8 * i);
+  if constexpr (Bits > 0) {
+    const int64 first = i * Bits;
+    const uint8* const p = row + first / 8;
+    const int shift = N * Bits % 8 == 0 ? 0 : static_cast<int>(first % 8);
+    INVACT_UNROLL
+    for (int k = 0; 8 * k < N * Bits + (N * Bits % 8 == 0 ? 0 : 4); ++k) {
+      if (8 * k < shift + count * Bits) bits |= static_cast<Word>(uint64{p[k]} << (8 * k) >> shift);
+    }
   }
   return bits;
 }
 
-// Writes the bytes that hold bits of `count` elements; their tail bits are zero.
-template <int Bits, class Word>
-__device__ __forceinline__ void store_mask(uint8* p, int count, Word bits) {
-  if (count < device_fragment_size) bits &= (Word{1} << (count * Bits)) - 1;
-  INVACT_UNROLL
-  for (int i = 0; i < Bits; ++i) {
-    if (8 * i < count * Bits) p[i] = static_cast<uint8>(bits >> (8 * i));
+// Writes the bytes that hold bits of `count` elements; tail bits of a row are zero. Of two fragments that
+// share a byte, which neighbouring threads have, the even thread writes the bits of both: all threads of a
+// warp call this together, those with a count of 0 too.
+template <int N, int Bits, class Word>
+__device__ __forceinline__ void store_mask(uint8* row, int64 i, int count, Word bits) {
+  if constexpr (Bits > 0) {
+    if (count < N) bits &= (Word{1} << (count * Bits)) - 1;
+    uint64 all = bits;
+    int filled = count * Bits;
+    if constexpr (N * Bits % 8 != 0) {
+      all |= static_cast<uint64>(__shfl_xor_sync(0xffffffffu, bits, 1)) << (N * Bits);
+      filled += __shfl_xor_sync(0xffffffffu, filled, 1);
+      if (threadIdx.x % 2 != 0) return;
+    }
+    uint8* const p = row + i * Bits / 8;
+    INVACT_UNROLL
+    for (int k = 0; 8 * k < (N * Bits % 8 == 0 ? N : 2 * N) * Bits; ++k) {
+      if (8 * k < filled) p[k] = static_cast<uint8>(all >> (8 * k));
+    }
   }
 }
 
-template <class T>
-__device__ __forceinline__ device_fragment<float> widen(const device_fragment<T>& from) {
-  device_fragment<float> to;
+template <class T, int N>
+__device__ __forceinline__ fragment<float, N> widen(const fragment<T, N>& from) {
+  fragment<float, N> to;
   INVACT_UNROLL
-  for (int i = 0; i < device_fragment_size; ++i) to[i] = storage_traits<T>::load(from[i]);
+  for (int i = 0; i < N; ++i) to[i] = storage_traits<T>::load(from[i]);
   return to;
 }
 
-template <class T>
-__device__ __forceinline__ device_fragment<T> narrow(const device_fragment<float>& from) {
-  device_fragment<T> to;
+template <class T, int N>
+__device__ __forceinline__ fragment<T, N> narrow(const fragment<float, N>& from) {
+  fragment<T, N> to;
   INVACT_UNROLL
-  for (int i = 0; i < device_fragment_size; ++i) to[i] = storage_traits<T>::round(from[i]);
+  for (int i = 0; i < N; ++i) to[i] = storage_traits<T>::round(from[i]);
   return to;
 }
 
-// forward() of loaded elements, stored. x is the sum with the bias.
-template <bool Vector, class Op>
-__device__ __forceinline__ void forward_fragment(const Op& op, const device_fragment<float>& x, int count,
-                                                 storage_of<Op>* y, uint8* mask) {
-  device_fragment<storage_of<Op>> out;
-  mask_word<Op> bits = 0;
-  if constexpr (has_fragments<Op>) {
-    typename Op::template pieces<device_fragment_size> pieces;
+// forward() of a fragment, y stored at y, mask bits in the mask's row, where the fragment is at i. x is the
+// sum with the bias.
+template <bool Vector, class Op, int N>
+__device__ __forceinline__ void forward_fragment(const Op& op, const fragment<float, N>& x, int count,
+                                                 storage_of<Op>* y, uint8* mask_row, int64 i) {
+  fragment<storage_of<Op>, N> out;
+  mask_word<Op, N> bits = 0;
+  if constexpr (has_fragments<Op, N>) {
+    typename Op::template pieces<N> pieces;
     out = op.forward(x, pieces);
     bits = pieces.bits;
   } else {
     INVACT_UNROLL
-    for (int i = 0; i < device_fragment_size; ++i) {
-      const auto e = op.forward(x[i]);
-      out[i] = e.y;
-      bits |= static_cast<mask_word<Op>>(e.piece) << (i * Op::mask_bits);
+    for (int k = 0; k < N; ++k) {
+      const auto e = op.forward(x[k]);
+      out[k] = e.y;
+      bits |= static_cast<mask_word<Op, N>>(e.piece) << (k * Op::mask_bits);
     }
   }
   store_fragment<Vector>(y, count, out);
-  if constexpr (Op::mask_bits > 0) {
-    store_mask<Op::mask_bits>(mask, count, bits);
-  } else {
-    static_cast<void>(mask);
-  }
+  store_mask<N, Op::mask_bits>(mask_row, i, count, bits);
 }
 
-// dx of loaded elements, unrounded.
-template <class Op>
-__device__ __forceinline__ device_fragment<float> backward_fragment(const Op& op,
-                                                                    const device_fragment<float>& dy,
-                                                                    const device_fragment<storage_of<Op>>& y,
-                                                                    mask_word<Op> bits) {
-  if constexpr (has_fragments<Op>) {
-    typename Op::template pieces<device_fragment_size> pieces;
+// dx of a fragment, unrounded.
+template <class Op, int N>
+__device__ __forceinline__ fragment<float, N> backward_fragment(const Op& op, const fragment<float, N>& dy,
+                                                                const fragment<storage_of<Op>, N>& y,
+                                                                mask_word<Op, N> bits) {
+  if constexpr (has_fragments<Op, N>) {
+    typename Op::template pieces<N> pieces;
     pieces.bits = bits;
     return op.backward(dy, y, pieces);
   } else {
     constexpr uint32 low = (1u << Op::mask_bits) - 1u;
-    device_fragment<float> dx;
+    fragment<float, N> dx;
     INVACT_UNROLL
-    for (int i = 0; i < device_fragment_size; ++i) {
-      dx[i] = op.backward(dy[i], y[i], static_cast<uint32>(bits >> (i * Op::mask_bits)) & low);
+    for (int k = 0; k < N; ++k) {
+      dx[k] = op.backward(dy[k], y[k], static_cast<uint32>(bits >> (k * Op::mask_bits)) & low);
     }
     return dx;
   }
 }
 
 // What the backward loads of a fragment.
-template <class Op, class Dy>
+template <class Op, int N, class Dy>
 struct backward_input {
-  device_fragment<Dy> dy;
-  device_fragment<storage_of<Op>> y;
-  mask_word<Op> bits;
+  fragment<Dy, N> dy;
+  fragment<storage_of<Op>, N> y;
+  mask_word<Op, N> bits;
 
   template <bool Vector>
-  __device__ __forceinline__ void load(const Dy* dy_at, const storage_of<Op>* y_at, const uint8* mask,
-                                       int count) {
-    dy = load_fragment<Vector>(dy_at, count);
-    y = load_fragment<Vector>(y_at, count);
-    bits = load_mask<Op::mask_bits, mask_word<Op>>(mask, count);
+  __device__ __forceinline__ void load(const Dy* dy_at, const storage_of<Op>* y_at, const uint8* mask_row,
+                                       int64 i, int count) {
+    dy = load_fragment<N, Vector>(dy_at, count);
+    y = load_fragment<N, Vector>(y_at, count);
+    bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask_row, i, count);
   }
 };
 
-// Elements from column c on that a fragment has, 0 where there are none.
+// Elements that the fragment at column c has.
+template <int N>
 __device__ __forceinline__ int elements_at(int64 c, int64 cols) {
   const int64 left = cols - c;
-  return left >= device_fragment_size ? device_fragment_size : left > 0 ? static_cast<int>(left) : 0;
+  return left >= N ? N : left > 0 ? static_cast<int>(left) : 0;
 }
 
 // Whether fragments that start `ld` elements apart from `pointer` on are aligned as a vector access needs.
-template <class T>
+template <int N, class T>
 bool is_vector_aligned(const T* pointer, int64 ld) {
-  constexpr int alignment = alignof(device_fragment<T>);
-  return reinterpret_cast<uint64>(pointer) % alignment == 0 &&
-         ld % (alignment / static_cast<int>(sizeof(T)) > 0 ? alignment / static_cast<int>(sizeof(T)) : 1) == 0;
+  constexpr int alignment = alignof(fragment<T, N>);
+  constexpr int elements = alignment / static_cast<int>(sizeof(T)) > 0 ? alignment / static_cast<int>(sizeof(T)) : 1;
+  return reinterpret_cast<uint64>(pointer) % alignment == 0 && ld % elements == 0;
 }
-inline bool is_vector_aligned(no_bias, int64) { return true; }
+template <int N>
+bool is_vector_aligned(no_bias, int64) {
+  return true;
+}
 
 }  // namespace detail
 

@@ -45,8 +45,12 @@ INVACT_KERNEL void __launch_bounds__(Threads)
 
 constexpr device::launch_policy bias_gradient_policy{256, 2};
 
+// The fragments of 16-bit tensors, whatever the tensors are: the workspace, and the order of the sums, are
+// those of the shape alone.
+inline constexpr int bias_gradient_fragment = 8;
+
 inline grid_shape bias_gradient_grid(const row_layout& layout) {
-  return grid_shape::of_sums(bias_gradient_policy.block_threads, layout);
+  return grid_shape::of_sums<bias_gradient_fragment>(bias_gradient_policy, layout);
 }
 
 template <class Shape>
@@ -77,12 +81,14 @@ cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, cons
   }
   const row_layout layout = layout_of(shape);
   const grid_shape grid = bias_gradient_grid(layout);
-  if (!grid.fits(layout)) return cudaErrorInvalidValue;
+  if (!grid.fits()) return cudaErrorInvalidValue;
   float* const partial = needed > 0 ? static_cast<float*>(workspace) : bias_gradient;
   if (grid.bands > 0) {
-    const cudaError_t status = choose(rows_are_vector_aligned<Op>(shape, dy, y, dx), [&](auto vector) {
-      return launch(grid.blocks(layout), grid.threads(), stream,
-                    backward_rows_kernel<threads, fragments, vector(), true, Op, Dy, Dx>, op, layout,
+    constexpr int size = bias_gradient_fragment;
+    const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
+    const cudaError_t status = choose(aligned, [&](auto vector) {
+      return launch(grid.blocks(), grid.threads(), stream,
+                    backward_rows_kernel<threads, fragments, size, vector(), true, Op, Dy, Dx>, op, layout,
                     grid.band_rows, dy, y, mask, dx, partial);
     });
     if (status != cudaSuccess || needed == 0) return status;

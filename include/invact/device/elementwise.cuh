@@ -14,8 +14,9 @@
 //            is at bits [i*mask_bits, (i+1)*mask_bits) from the row's first byte, least significant
 //            first. Tail bits of a row's last byte are written as zero and ignored when read; no
 //            byte of a row beyond invact::mask_bytes(cols, mask_bits) is touched.
-// Alignment  of the element types. Rows whose every tensor is aligned to 16 bytes (eight elements, where
-//            those are fewer bytes) are read and written 16 bytes at a time; others one element at a time.
+// Alignment  of the element types. Calls whose every tensor and leading dimension is a multiple of 16 bytes
+//            (of a fragment, where a tensor's fragments are smaller) access memory up to 16 bytes at a
+//            time; others, and the ends of rows, an element at a time.
 // Aliasing   y may be x, and dx may be dy (same pointer, same type, same leading dimension). Any other
 //            overlap of an output with another argument is undefined.
 // Stream     asynchronous, in stream order; allocates nothing, waits for nothing, and can be captured into
@@ -35,9 +36,10 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The fastest of 64 to 512 threads and 1 to 4 fragments for each: bench/results, "launch policies".
-constexpr device::launch_policy forward_policy{256, 2};
-constexpr device::launch_policy backward_policy{256, 2};
+// The fastest of 128 to 512 threads and 1 to 4 fragments over the ops, on an H200: bench/results, "launch
+// policies".
+constexpr device::launch_policy forward_policy{128, 2};
+constexpr device::launch_policy backward_policy{128, 2};
 
 // run(std::true_type) or run(std::false_type).
 template <class Run>
@@ -49,24 +51,30 @@ template <class Op, class X>
 cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                            cudaStream_t stream) {
   constexpr int threads = forward_policy.block_threads, fragments = forward_policy.fragments;
-  const int64 blocks = ceil_div(n, tile_elements<threads, fragments>);
+  constexpr int size = fragment_size<X, storage_of<Op>>;
+  const int64 blocks = ceil_div(n, tile_elements<threads, fragments, size>);
   if (blocks > max_grid_x) return cudaErrorInvalidValue;
-  return choose(is_vector_aligned(x, 0) && is_vector_aligned(y, 0), [&](auto vector) {
+  return choose(is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0), [&](auto vector) {
     return launch(static_cast<unsigned>(blocks), threads, stream,
-                  forward_run_kernel<threads, fragments, vector(), Op, X>, op, n, x, y, mask);
+                  forward_run_kernel<threads, fragments, size, vector(), Op, X>, op, n, x, y, mask);
   });
+}
+
+template <int N, class A, class B, class C>
+bool all_vector_aligned(const A* a, int64 ld_a, const B* b, int64 ld_b, const C* c, int64 ld_c) {
+  return is_vector_aligned<N>(a, ld_a) && is_vector_aligned<N>(b, ld_b) && is_vector_aligned<N>(c, ld_c);
 }
 
 template <class Op, class Dy, class Dx>
 cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                             Dx* dx, cudaStream_t stream) {
   constexpr int threads = backward_policy.block_threads, fragments = backward_policy.fragments;
-  const int64 blocks = ceil_div(n, tile_elements<threads, fragments>);
+  constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
+  const int64 blocks = ceil_div(n, tile_elements<threads, fragments, size>);
   if (blocks > max_grid_x) return cudaErrorInvalidValue;
-  const bool aligned = is_vector_aligned(dy, 0) && is_vector_aligned(y, 0) && is_vector_aligned(dx, 0);
-  return choose(aligned, [&](auto vector) {
+  return choose(all_vector_aligned<size>(dy, 0, y, 0, dx, 0), [&](auto vector) {
     return launch(static_cast<unsigned>(blocks), threads, stream,
-                  backward_run_kernel<threads, fragments, vector(), Op, Dy, Dx>, op, n, dy, y, mask, dx);
+                  backward_run_kernel<threads, fragments, size, vector(), Op, Dy, Dx>, op, n, dy, y, mask, dx);
   });
 }
 
@@ -93,21 +101,16 @@ cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias
     }
   }
   constexpr int threads = forward_policy.block_threads, fragments = forward_policy.fragments;
-  const grid_shape grid = grid_shape::of_elements(threads, fragments, layout);
-  if (!grid.fits(layout)) return cudaErrorInvalidValue;
-  const bool aligned = is_vector_aligned(x, shape.ld_x) && is_vector_aligned(y, shape.ld_y) &&
-                       is_vector_aligned(bias, layout.groups > 1 ? shape.cols : 0);
+  constexpr int size = fragment_size<X, storage_of<Op>>;
+  const grid_shape grid = grid_shape::of_elements<size>(forward_policy, layout);
+  if (!grid.fits()) return cudaErrorInvalidValue;
+  const bool aligned = is_vector_aligned<size>(x, shape.ld_x) && is_vector_aligned<size>(y, shape.ld_y) &&
+                       is_vector_aligned<size>(bias, layout.groups > 1 ? shape.cols : 0);
   return choose(aligned, [&](auto vector) {
-    return launch(grid.blocks(layout), grid.threads(), stream,
-                  forward_rows_kernel<threads, fragments, vector(), Op, X, Bias>, op, layout, grid.band_rows,
-                  x, bias, y, mask);
+    return launch(grid.blocks(), grid.threads(), stream,
+                  forward_rows_kernel<threads, fragments, size, vector(), Op, X, Bias>, op, layout,
+                  grid.band_rows, x, bias, y, mask);
   });
-}
-
-template <class Op, class Shape, class Dy, class Dx>
-bool rows_are_vector_aligned(const Shape& shape, const Dy* dy, const storage_of<Op>* y, const Dx* dx) {
-  return is_vector_aligned(dy, shape.ld_dy) && is_vector_aligned(y, shape.ld_y) &&
-         is_vector_aligned(dx, shape.ld_dx);
 }
 
 template <class Op, class Shape, class Dy, class Dx>
@@ -122,11 +125,12 @@ cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const 
     return launch_backward(op, shape.rows * shape.cols, dy, y, mask, dx, stream);
   }
   constexpr int threads = backward_policy.block_threads, fragments = backward_policy.fragments;
-  const grid_shape grid = grid_shape::of_elements(threads, fragments, layout);
-  if (!grid.fits(layout)) return cudaErrorInvalidValue;
-  return choose(rows_are_vector_aligned<Op>(shape, dy, y, dx), [&](auto vector) {
-    return launch(grid.blocks(layout), grid.threads(), stream,
-                  backward_rows_kernel<threads, fragments, vector(), false, Op, Dy, Dx>, op, layout,
+  constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
+  const grid_shape grid = grid_shape::of_elements<size>(backward_policy, layout);
+  if (!grid.fits()) return cudaErrorInvalidValue;
+  return choose(all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx), [&](auto vector) {
+    return launch(grid.blocks(), grid.threads(), stream,
+                  backward_rows_kernel<threads, fragments, size, vector(), false, Op, Dy, Dx>, op, layout,
                   grid.band_rows, dy, y, mask, dx, static_cast<float*>(nullptr));
   });
 }

@@ -53,15 +53,15 @@ inline bool groups_are_valid(const device::ragged_shape& s) {
   return s.groups >= 1 && s.rows % s.groups == 0 && (s.counts != nullptr || s.rows == 0);
 }
 
-// Threads along the columns and along the rows. Of the widths that leave the fewest threads idle the
-// largest; a warp's width at least, where the columns fill it.
+// Threads along the columns, which are `fragments` wide, and along the rows. Of the widths that leave the
+// fewest threads idle the largest; a warp's width at least, where the columns fill it, and never less than
+// two, as two threads may share a mask byte.
 struct block_shape {
   int x;
   int y;
 
-  block_shape(int threads, int64 cols) : x(threads), y(1) {
-    const int64 fragments = ceil_div(cols, device_fragment_size);
-    int least = 1;
+  block_shape(int threads, int64 fragments) : x(threads), y(1) {
+    int least = 2;
     while (least < 32 && least < fragments) least *= 2;
     for (int width = threads; width >= least; width /= 2) {
       if (ceil_div(fragments, width) * width < ceil_div(fragments, x) * x) x = width;
@@ -69,46 +69,54 @@ struct block_shape {
     y = threads / x;
   }
 
-  int64 strips(int64 cols) const { return ceil_div(ceil_div(cols, device_fragment_size), x); }
 };
 
-// Blocks of one call: strips of columns, bands of rows, groups.
+// Blocks of one call: strips of columns, bands of rows, groups. N elements are a fragment.
 struct grid_shape {
   block_shape block;
+  int64 strips;
   int64 band_rows;
   int64 bands;
+  int64 groups;
 
   // As many bands as blocks of `fragments` rows a thread make, but no more than a grid may have.
-  static grid_shape of_elements(int threads, int fragments, const row_layout& layout) {
-    const block_shape block(threads, layout.cols);
-    const int64 tile = int64{block.y} * fragments;
-    const int64 band_rows = tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz);
-    return {block, band_rows, ceil_div(layout.rows, band_rows)};
+  template <int N>
+  static grid_shape of_elements(const device::launch_policy& policy, const row_layout& layout) {
+    const block_shape block(policy.block_threads, ceil_div(layout.cols, N));
+    const int64 tile = int64{block.y} * policy.fragments;
+    return {block, ceil_div(layout.cols, N), tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz), layout};
   }
 
   // For sums over rows, whose bits must depend on the shape alone, not on the device: some 512 blocks (four
   // for each multiprocessor of an H200), with eight rows a thread at least, so that what the sums of a band
   // add to the traffic stays small.
-  static grid_shape of_sums(int threads, const row_layout& layout) {
+  template <int N>
+  static grid_shape of_sums(const device::launch_policy& policy, const row_layout& layout) {
     constexpr int64 wanted_blocks = 512;
     constexpr int64 thread_rows = 8;
-    const block_shape block(threads, layout.cols);
-    const int64 strips = block.strips(layout.cols) * layout.groups;
+    const int64 fragments = ceil_div(layout.cols, N);
+    const block_shape block(policy.block_threads, fragments);
+    const int64 strips = ceil_div(fragments, block.x) * layout.groups;
     const int64 wanted = strips >= wanted_blocks ? 1 : wanted_blocks / strips;
     const int64 least = block.y * thread_rows;
     const int64 even = ceil_div(ceil_div(layout.rows, wanted), block.y) * block.y;
-    const int64 band_rows = even < least ? least : even;
-    return {block, band_rows, ceil_div(layout.rows, band_rows)};
+    return {block, fragments, even < least ? least : even, layout};
   }
 
-  bool fits(const row_layout& layout) const {
-    return block.strips(layout.cols) <= max_grid_x && bands <= max_grid_yz;
-  }
-  dim3 blocks(const row_layout& layout) const {
-    return dim3(static_cast<unsigned>(block.strips(layout.cols)), static_cast<unsigned>(bands),
-                static_cast<unsigned>(layout.groups < max_grid_yz ? layout.groups : max_grid_yz));
+  bool fits() const { return strips <= max_grid_x && bands <= max_grid_yz; }
+  dim3 blocks() const {
+    return dim3(static_cast<unsigned>(strips), static_cast<unsigned>(bands),
+                static_cast<unsigned>(groups < max_grid_yz ? groups : max_grid_yz));
   }
   dim3 threads() const { return dim3(static_cast<unsigned>(block.x), static_cast<unsigned>(block.y)); }
+
+ private:
+  grid_shape(block_shape b, int64 fragments, int64 rows, const row_layout& layout)
+      : block(b),
+        strips(ceil_div(fragments, b.x)),
+        band_rows(rows),
+        bands(ceil_div(layout.rows, rows)),
+        groups(layout.groups) {}
 };
 
 }  // namespace detail

@@ -19,15 +19,12 @@ namespace device {
 // The tuning of one kernel. It changes speed alone, never a result.
 struct launch_policy {
   int block_threads;  // threads of a block, a power of two from 32 to 1024
-  int fragments;      // fragments of eight elements that a thread loads before it uses the first
+  int fragments;      // fragments, each up to 16 bytes, that a thread loads before it uses the first
 };
 
 }  // namespace device
 
 namespace detail {
-
-// Elements of a fragment: the fewest whose mask bits fill whole bytes at any width.
-inline constexpr int device_fragment_size = 8;
 
 // `blocks` of `threads`; the launch's own status, an earlier sticky error among them. Nothing is queried
 // and no earlier error is cleared.
