@@ -112,7 +112,7 @@ TEST_CASE("null tensors, groups and workspaces that do not fit are refused", "[s
   namespace d = invact::device;
   const masked op;
   bfloat16* const null = nullptr;
-  const matrix_shape s = d::dense_shape(op, 64, 64);
+  const matrix_shape s = d::dense_shape(op, 1024, 64);
   CHECK(d::forward(op, s, null, t.y.data(), t.mask.data()) == invalid);
   CHECK(d::forward_with_bias(op, s, t.x.data(), null, t.y.data(), t.mask.data()) == invalid);
   CHECK(d::backward(op, s, t.dy.data(), t.y.data(), t.mask.data(), null) == invalid);
@@ -134,7 +134,7 @@ TEST_CASE("null tensors, groups and workspaces that do not fit are refused", "[s
   };
   CHECK(ragged(0, counts.data()) == invalid);
   CHECK(ragged(-1, counts.data()) == invalid);
-  CHECK(ragged(3, counts.data()) == invalid);
+  CHECK(ragged(3, counts.data()) == invalid);  // 1024 rows are not three equal groups
   CHECK(ragged(2, nullptr) == invalid);
   t.check_untouched();
 }
@@ -148,7 +148,7 @@ TEST_CASE("an earlier error that is not sticky is neither reported nor swallowed
   succeed(cudaDeviceSynchronize());
 }
 
-TEST_CASE("a launch that fails is reported", "[sanitize]") {
+TEST_CASE("a launch that fails is reported") {
   tensors t;
   cudaStream_t stream;
   succeed(cudaStreamCreate(&stream));
