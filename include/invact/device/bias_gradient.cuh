@@ -43,7 +43,7 @@ INVACT_KERNEL void __launch_bounds__(Threads)
   }
 }
 
-constexpr device::launch_policy bias_gradient_policy{256, 2};
+constexpr device::launch_policy bias_gradient_policy{256, 1};
 
 // The fragments of 16-bit tensors, whatever the tensors are: the workspace, and the order of the sums, are
 // those of the shape alone.
@@ -68,7 +68,7 @@ template <class Op, class Shape, class Dy, class Dx>
 cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
                             const uint8* mask, Dx* dx, float* bias_gradient, void* workspace,
                             std::size_t workspace_bytes, cudaStream_t stream) {
-  constexpr int threads = bias_gradient_policy.block_threads, fragments = bias_gradient_policy.fragments;
+  constexpr int threads = bias_gradient_policy.block_threads;
   if (check_backward<Op>(shape, dy, y, mask, dx, bias_gradient).what() != defect::none ||
       !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
@@ -86,11 +86,12 @@ cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, cons
   if (grid.bands > 0) {
     constexpr int size = bias_gradient_fragment;
     const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
-    const cudaError_t status = choose(aligned, [&](auto vector) {
+    const auto sum = [&](auto vector, auto fragments) {
       return launch(grid.blocks(), grid.threads(), stream,
-                    backward_rows_kernel<threads, fragments, size, vector(), true, Op, Dy, Dx>, op, layout,
-                    grid.band_rows, dy, y, mask, dx, partial);
-    });
+                    backward_rows_kernel<threads, fragments(), size, vector(), true, Op, Dy, Dx>, op, layout,
+                    static_cast<int>(grid.band_rows), dy, y, mask, dx, partial);
+    };
+    const cudaError_t status = choose<bias_gradient_policy.fragments>(aligned, sum);
     if (status != cudaSuccess || needed == 0) return status;
   }
   const int64 strips = ceil_div(layout.cols * column_lanes, threads);

@@ -40,23 +40,28 @@ namespace detail {
 // policies".
 constexpr device::launch_policy forward_policy{128, 2};
 constexpr device::launch_policy backward_policy{128, 2};
+// Rows: more would not fit into 40 registers beside their pointers and the bias.
+constexpr device::launch_policy rows_policy{128, 1};
 
-// run(std::true_type) or run(std::false_type).
-template <class Run>
+// run(whether accesses are vectors, fragments of a thread), both as types. Accesses of one element leave no
+// registers for a second fragment.
+template <int Fragments, class Run>
 cudaError_t choose(bool vector, const Run& run) {
-  return vector ? run(std::true_type{}) : run(std::false_type{});
+  return vector ? run(std::true_type{}, std::integral_constant<int, Fragments>{})
+                : run(std::false_type{}, std::integral_constant<int, 1>{});
 }
 
 template <class Op, class X>
 cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                            cudaStream_t stream) {
-  constexpr int threads = forward_policy.block_threads, fragments = forward_policy.fragments;
+  constexpr int threads = forward_policy.block_threads;
   constexpr int size = fragment_size<X, storage_of<Op>>;
-  const int64 blocks = ceil_div(n, tile_elements<threads, fragments, size>);
-  if (blocks > max_grid_x) return cudaErrorInvalidValue;
-  return choose(is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0), [&](auto vector) {
+  const bool aligned = is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0);
+  return choose<forward_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+    const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
+    if (blocks > max_grid_x) return cudaErrorInvalidValue;
     return launch(static_cast<unsigned>(blocks), threads, stream,
-                  forward_run_kernel<threads, fragments, size, vector(), Op, X>, op, n, x, y, mask);
+                  forward_run_kernel<threads, fragments(), size, vector(), Op, X>, op, n, x, y, mask);
   });
 }
 
@@ -68,13 +73,15 @@ bool all_vector_aligned(const A* a, int64 ld_a, const B* b, int64 ld_b, const C*
 template <class Op, class Dy, class Dx>
 cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                             Dx* dx, cudaStream_t stream) {
-  constexpr int threads = backward_policy.block_threads, fragments = backward_policy.fragments;
+  constexpr int threads = backward_policy.block_threads;
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
-  const int64 blocks = ceil_div(n, tile_elements<threads, fragments, size>);
-  if (blocks > max_grid_x) return cudaErrorInvalidValue;
-  return choose(all_vector_aligned<size>(dy, 0, y, 0, dx, 0), [&](auto vector) {
+  const bool aligned = all_vector_aligned<size>(dy, 0, y, 0, dx, 0);
+  return choose<backward_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+    const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
+    if (blocks > max_grid_x) return cudaErrorInvalidValue;
     return launch(static_cast<unsigned>(blocks), threads, stream,
-                  backward_run_kernel<threads, fragments, size, vector(), Op, Dy, Dx>, op, n, dy, y, mask, dx);
+                  backward_run_kernel<threads, fragments(), size, vector(), Op, Dy, Dx>, op, n, dy, y, mask,
+                  dx);
   });
 }
 
@@ -100,16 +107,16 @@ cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias
       return launch_forward(op, shape.rows * shape.cols, x, y, mask, stream);
     }
   }
-  constexpr int threads = forward_policy.block_threads, fragments = forward_policy.fragments;
+  constexpr int threads = rows_policy.block_threads;
   constexpr int size = fragment_size<X, storage_of<Op>>;
-  const grid_shape grid = grid_shape::of_elements<size>(forward_policy, layout);
+  const grid_shape grid = grid_shape::of_elements<size>(rows_policy, layout);
   if (!grid.fits()) return cudaErrorInvalidValue;
   const bool aligned = is_vector_aligned<size>(x, shape.ld_x) && is_vector_aligned<size>(y, shape.ld_y) &&
                        is_vector_aligned<size>(bias, layout.groups > 1 ? shape.cols : 0);
-  return choose(aligned, [&](auto vector) {
+  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto fragments) {
     return launch(grid.blocks(), grid.threads(), stream,
-                  forward_rows_kernel<threads, fragments, size, vector(), Op, X, Bias>, op, layout,
-                  grid.band_rows, x, bias, y, mask);
+                  forward_rows_kernel<threads, fragments(), size, vector(), Op, X, Bias>, op, layout,
+                  static_cast<int>(grid.band_rows), x, bias, y, mask);
   });
 }
 
@@ -124,14 +131,15 @@ cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const 
   if (is_one_run<Op>(layout, shape.ld_dy, shape.ld_y, shape.ld_dx)) {
     return launch_backward(op, shape.rows * shape.cols, dy, y, mask, dx, stream);
   }
-  constexpr int threads = backward_policy.block_threads, fragments = backward_policy.fragments;
+  constexpr int threads = rows_policy.block_threads;
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
-  const grid_shape grid = grid_shape::of_elements<size>(backward_policy, layout);
+  const grid_shape grid = grid_shape::of_elements<size>(rows_policy, layout);
   if (!grid.fits()) return cudaErrorInvalidValue;
-  return choose(all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx), [&](auto vector) {
+  const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
+  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto fragments) {
     return launch(grid.blocks(), grid.threads(), stream,
-                  backward_rows_kernel<threads, fragments, size, vector(), false, Op, Dy, Dx>, op, layout,
-                  grid.band_rows, dy, y, mask, dx, static_cast<float*>(nullptr));
+                  backward_rows_kernel<threads, fragments(), size, vector(), false, Op, Dy, Dx>, op, layout,
+                  static_cast<int>(grid.band_rows), dy, y, mask, dx, static_cast<float*>(nullptr));
   });
 }
 

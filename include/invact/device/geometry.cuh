@@ -103,7 +103,7 @@ struct grid_shape {
     return {block, fragments, even < least ? least : even, layout};
   }
 
-  bool fits() const { return strips <= max_grid_x && bands <= max_grid_yz; }
+  bool fits() const { return strips <= max_grid_x && bands <= max_grid_yz && band_rows <= max_grid_x / 2; }
   dim3 blocks() const {
     return dim3(static_cast<unsigned>(strips), static_cast<unsigned>(bands),
                 static_cast<unsigned>(groups < max_grid_yz ? groups : max_grid_yz));

@@ -7,6 +7,10 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
+// Threads that registers leave room for on a multiprocessor: 40 registers a thread. With fewer threads the
+// loads in flight no longer cover the latency of memory.
+inline constexpr int resident_threads = 1536;
+
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block takes the path that counts elements, whose threads
 // stay together (see store_mask).
@@ -14,7 +18,7 @@ template <int Threads, int Fragments, int N>
 inline constexpr int64 tile_elements = int64{Threads} * Fragments * N;
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
-INVACT_KERNEL void __launch_bounds__(Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
     forward_run_kernel(const Op op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
@@ -39,7 +43,7 @@ INVACT_KERNEL void __launch_bounds__(Threads)
 }
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
     backward_run_kernel(const Op op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                         Dx* dx) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
@@ -87,30 +91,25 @@ struct row_layout {
   }
 };
 
-// The rows of one group that a block works on, the same for all of its threads.
+// The rows of one group that a block works on: `rows` from row `first` of all groups on.
 struct row_band {
   int64 first;
-  int64 end;
+  int rows;
 
-  __device__ __forceinline__ row_band(const row_layout& layout, int64 group, int64 band_rows) {
-    const int64 rows = layout.rows_of(group);
-    first = blockIdx.y * band_rows;
-    end = rows - first < band_rows ? rows : first + band_rows;
+  __device__ __forceinline__ row_band(const row_layout& layout, int64 group, int band_rows) {
+    const int64 start = blockIdx.y * int64{band_rows};
+    const int64 left = layout.rows_of(group) - start;
+    first = group * layout.rows + start;
+    rows = left < band_rows ? static_cast<int>(left) : band_rows;
   }
 };
-
-// The mask row of row r; nothing where an op has none.
-template <int Bits, class Byte>
-__device__ __forceinline__ Byte* mask_row(Byte* mask, const row_layout& layout, int64 r) {
-  return Bits == 0 ? mask : mask + r * layout.mask_stride;
-}
 
 // A block works on the columns of blockDim.x fragments, and on the rows [band_rows * blockIdx.y,
 // band_rows * (blockIdx.y + 1)) of a group, blockDim.y * Fragments rows at a time. A thread keeps its
 // columns, so that the bias, and the sums for its gradient, stay in registers.
 template <int Threads, int Fragments, int N, bool Vector, class Op, class X, class Bias>
-INVACT_KERNEL void __launch_bounds__(Threads)
-    forward_rows_kernel(const Op op, const row_layout layout, int64 band_rows, const X* x, Bias bias,
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+    forward_rows_kernel(const Op op, const row_layout layout, int band_rows, const X* x, Bias bias,
                         storage_of<Op>* y, uint8* mask) {
   const int64 c = (int64{blockIdx.x} * blockDim.x + threadIdx.x) * N;
   const int columns = elements_at<N>(c, layout.cols);
@@ -121,15 +120,17 @@ INVACT_KERNEL void __launch_bounds__(Threads)
       added = widen(load_fragment<N, Vector>(bias + group * layout.cols + c, columns));
     }
     const row_band band(layout, group, band_rows);
-    for (int64 top = band.first; top < band.end; top += step * Fragments) {
-      const int64 r = top + threadIdx.y;
+    const int64 own = band.first + threadIdx.y;
+    const X* x_at = x + own * layout.ld_x + c;
+    storage_of<Op>* y_at = y + own * layout.ld_y + c;
+    uint8* mask_at = mask + own * layout.mask_stride;
+    for (int top = 0; top < band.rows; top += step * Fragments) {
+      const int r = top + static_cast<int>(threadIdx.y);
       fragment<X, N> in[Fragments];
-      int count[Fragments];
       INVACT_UNROLL
       for (int f = 0; f < Fragments; ++f) {
-        count[f] = r + f * step < band.end ? columns : 0;
-        const int64 row = group * layout.rows + r + f * step;
-        in[f] = load_fragment<N, Vector>(x + row * layout.ld_x + c, count[f]);
+        in[f] = load_fragment<N, Vector>(x_at, r + f * step < band.rows ? columns : 0);
+        x_at += step * layout.ld_x;
       }
       INVACT_UNROLL
       for (int f = 0; f < Fragments; ++f) {
@@ -138,9 +139,9 @@ INVACT_KERNEL void __launch_bounds__(Threads)
           INVACT_UNROLL
           for (int i = 0; i < N; ++i) value[i] += added[i];
         }
-        const int64 row = group * layout.rows + r + f * step;
-        forward_fragment<Vector>(op, value, count[f], y + row * layout.ld_y + c,
-                                 mask_row<Op::mask_bits>(mask, layout, row), c);
+        forward_fragment<Vector>(op, value, r + f * step < band.rows ? columns : 0, y_at, mask_at, c);
+        y_at += step * layout.ld_y;
+        mask_at += step * layout.mask_stride;
       }
     }
   }
@@ -168,8 +169,8 @@ __device__ __forceinline__ void sum_over_rows(fragment<float, N>& sums) {
 
 // With Sums, row band + bands * group of `partial` gets the column sums of the unrounded dx.
 template <int Threads, int Fragments, int N, bool Vector, bool Sums, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads)
-    backward_rows_kernel(const Op op, const row_layout layout, int64 band_rows, const Dy* dy,
+INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? 1024 : resident_threads) / Threads)
+    backward_rows_kernel(const Op op, const row_layout layout, int band_rows, const Dy* dy,
                          const storage_of<Op>* y, const uint8* mask, Dx* dx, float* partial) {
   const int64 c = (int64{blockIdx.x} * blockDim.x + threadIdx.x) * N;
   const int columns = elements_at<N>(c, layout.cols);
@@ -177,26 +178,31 @@ INVACT_KERNEL void __launch_bounds__(Threads)
   for (int64 group = blockIdx.z; group < layout.groups; group += gridDim.z) {
     fragment<float, N> sums{};
     const row_band band(layout, group, band_rows);
-    for (int64 top = band.first; top < band.end; top += step * Fragments) {
-      const int64 r = top + threadIdx.y;
+    const int64 own = band.first + threadIdx.y;
+    const Dy* dy_at = dy + own * layout.ld_dy + c;
+    const storage_of<Op>* y_at = y + own * layout.ld_y + c;
+    const uint8* mask_at = mask + own * layout.mask_stride;
+    Dx* dx_at = dx + own * layout.ld_dx + c;
+    for (int top = 0; top < band.rows; top += step * Fragments) {
+      const int r = top + static_cast<int>(threadIdx.y);
       backward_input<Op, N, Dy> in[Fragments];
-      int count[Fragments];
       INVACT_UNROLL
       for (int f = 0; f < Fragments; ++f) {
-        count[f] = r + f * step < band.end ? columns : 0;
-        const int64 row = group * layout.rows + r + f * step;
-        in[f].template load<Vector>(dy + row * layout.ld_dy + c, y + row * layout.ld_y + c,
-                                    mask_row<Op::mask_bits>(mask, layout, row), c, count[f]);
+        in[f].template load<Vector>(dy_at, y_at, mask_at, c, r + f * step < band.rows ? columns : 0);
+        dy_at += step * layout.ld_dy;
+        y_at += step * layout.ld_y;
+        mask_at += step * layout.mask_stride;
       }
       INVACT_UNROLL
       for (int f = 0; f < Fragments; ++f) {
         const fragment<float, N> value = backward_fragment(op, widen(in[f].dy), in[f].y, in[f].bits);
-        if (Sums && count[f] > 0) {
+        const int count = r + f * step < band.rows ? columns : 0;
+        if (Sums && count > 0) {
           INVACT_UNROLL
           for (int i = 0; i < N; ++i) sums[i] += value[i];
         }
-        const int64 row = group * layout.rows + r + f * step;
-        store_fragment<Vector>(dx + row * layout.ld_dx + c, count[f], narrow<Dx>(value));
+        store_fragment<Vector>(dx_at, count, narrow<Dx>(value));
+        dx_at += step * layout.ld_dx;
       }
     }
     if constexpr (Sums) {
