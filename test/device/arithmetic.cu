@@ -1,5 +1,6 @@
 // The ops in the device's own arithmetic (MUFU, its conversions and fused multiply-adds), every 16-bit code
-// against float64: the bounds that test/activation and test/op assert for the host. Prints a table.
+// against float64: the bounds that test/activation and test/op assert for the host. Prints a table. And what must
+// not depend on how an element is computed: in a pair, in a fragment or alone.
 //
 // Exit status: 0 all bounds hold, 1 one does not, 77 skipped, because there is no GPU.
 #include <algorithm>
@@ -67,6 +68,39 @@ template <class Op>
 __global__ void gradient_kernel(int n, const typename Op::storage_type* y, const uint8* piece, float* g) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i < n) g[i] = Op{}.gradient_factor(y[i], piece[i]);
+}
+
+// Counts the elements that encode_pair() encodes otherwise than encode(), bit for bit, over every float y, with
+// any other in the other half and any pieces.
+template <class Format>
+__global__ void pair_kernel(uint32 first, uint32* wrong) {
+  const uint32 bits = first + blockIdx.x * blockDim.x + threadIdx.x;
+  const uint32 mixed = (bits ^ (bits >> 15)) * 0x2c1b3c6du;
+  const float y[2] = {float_from_bits(bits), float_from_bits(mixed ^ (mixed >> 12))};
+  for (uint32 pieces = 0; pieces < 4; ++pieces) {
+    const auto a = mantissa_bit::encode_pair<gelu, Format>(y[0], y[1], pieces & 1u, pieces >> 1);
+    const auto b = mantissa_bit::encode_pair<gelu, Format>(y[1], y[0], pieces >> 1, pieces & 1u);
+    const auto one = mantissa_bit::encode<gelu, Format>(y[0], pieces & 1u);
+    const auto other = mantissa_bit::encode<gelu, Format>(y[1], pieces >> 1);
+    if (a[0] != one || b[1] != one || a[1] != other || b[0] != other) atomicAdd(wrong, 1u);
+  }
+}
+
+// Counts the elements that a fragment call gives another y or piece than a scalar call.
+template <class Op, int N>
+__global__ void fragment_kernel(uint32 step, uint32* wrong) {
+  using traits = storage_traits<typename Op::storage_type>;
+  fragment<float, N> x;
+  INVACT_UNROLL
+  for (int i = 0; i < N; ++i)
+    x[i] = float_from_bits(((blockIdx.x * blockDim.x + threadIdx.x) * N + static_cast<uint32>(i)) * step);
+  typename Op::template pieces<N> kept;
+  const auto y = Op{}.forward(x, kept);
+  INVACT_UNROLL
+  for (int i = 0; i < N; ++i) {
+    const auto e = Op{}.forward(x[i]);
+    if (traits::to_code(e.y) != traits::to_code(y[i]) || e.piece != kept[i]) atomicAdd(wrong, 1u);
+  }
 }
 
 unsigned blocks(std::size_t n) { return static_cast<unsigned>((n + 255) / 256); }
@@ -209,12 +243,33 @@ void check_corners() {
   require(same, "NaN, infinities, zeros or underflow");
 }
 
+template <class Format>
+void check_pairs() {
+  device_array<uint32> wrong(std::vector<uint32>{0});
+  for (uint32 first = 0; first < 16; ++first) pair_kernel<Format><<<1u << 20, 256>>>(first << 28, wrong.get());
+  cuda(cudaGetLastError());
+  require(wrong.copy()[0] == 0, "a pair is encoded as its elements are");
+}
+
+// An odd step visits the floats in an order in which neighbours differ in everything.
+template <class Op>
+void check_fragments() {
+  constexpr uint32 step = 0x9e3779b1u;
+  device_array<uint32> wrong(std::vector<uint32>{0});
+  fragment_kernel<Op, 8><<<1u << 13, 256>>>(step, wrong.get());
+  fragment_kernel<Op, 3><<<1u << 13, 256>>>(step, wrong.get());
+  fragment_kernel<Op, 32><<<1u << 11, 256>>>(step, wrong.get());
+  cuda(cudaGetLastError());
+  require(wrong.copy()[0] == 0, "a fragment call equals scalar calls");
+}
+
 template <class Op>
 void check(const char* name, double forward_ulp, bounds::gradient most) {
   std::printf("%s\n", name);
   check_forward<Op>(forward_ulp);
   check_gradient<Op>(most);
   check_corners<Op>();
+  check_fragments<Op>();
 }
 
 template <class Activation>
@@ -249,6 +304,9 @@ int main() {
   cudaDeviceProp properties{};
   cuda(cudaGetDeviceProperties(&properties, 0));
   std::printf("%s%s\n", properties.name, INVACT_TEST_FLUSHES ? ", --use_fast_math" : "");
+  check_pairs<binary32_format>();
+  check_pairs<bfloat16_format>();
+  check_pairs<binary16_format>();
   check_activation<gelu>("GELU");
   check_activation<silu>("SiLU");
   std::printf(failures == 0 ? "all bounds hold\n" : "%d failures\n", failures);

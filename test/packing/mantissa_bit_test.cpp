@@ -1,5 +1,6 @@
 #include <cmath>
 #include <random>
+#include <vector>
 
 #include <invact/invact.hpp>
 
@@ -67,7 +68,63 @@ int wrong_encodings(uint32 pieces) {
   return wrong;
 }
 
+// Every code of a 16-bit format as the truncation of y, with what is cut off nothing, all, the middle and
+// beside these, and random; NaNs and infinities too. For float, the upper halves of its bits.
+template <class Format>
+std::vector<float> all_truncations() {
+  std::mt19937 random(3);
+  std::vector<float> values;
+  for (uint32 code = 0; code < 0x10000u; ++code) {
+    uint32 low = code << 16, high = (code + 1) << 16;
+    if (Format::mantissa_bits == 10) {
+      // Subnormal codes, and the largest finite one, are further apart in float.
+      low = float_bits(binary16_format::load(static_cast<uint16>(code)));
+      high = float_bits(binary16_format::load(static_cast<uint16>(code + 1)));
+      if ((code & 0x7fffu) >= binary16_format::infinity) high = low + 0x2000u;
+    }
+    const uint32 span = high - low, any = static_cast<uint32>(random()) % span;
+    for (const uint32 offset : {0u, 1u, span / 2 - 1, span / 2, span / 2 + 1, span - 1, any})
+      values.push_back(float_from_bits(low + offset));
+  }
+  // Where half's rounding overflows and underflows: not in the middle of two floats' bits.
+  for (const float edge : {65520.0f, 65536.0f, 0x1p-25f, 0x1.8p-24f})
+    for (const int offset : {-1, 0, 1})
+      for (const uint32 sign : {0u, float_sign_mask})
+        values.push_back(float_from_bits((float_bits(edge) + static_cast<uint32>(offset)) | sign));
+  return values;
+}
+
 }  // namespace
+
+TEMPLATE_TEST_CASE("a pair is encoded as its elements are, bit for bit", "", binary32_format, bfloat16_format,
+                   binary16_format) {
+  STATIC_REQUIRE(mantissa_bit::encodes_pairs<gelu, TestType>);
+  const auto values = all_truncations<TestType>();
+  // What could spill into the other half of a word.
+  const uint32 neighbours[] = {0xffffffffu, 0x7fffffffu, 0xff800000u, 0xff7fffffu, 0x7f7fffffu, 0x80000000u,
+                               0x00000000u, 0xbf800000u, 0xbf810000u, 0xffff0001u, 0xc77fffffu, 0x80000001u};
+  int wrong = 0;
+  uint32 i = 0;
+  for (const float y : values) {
+    for (const uint32 pieces : {0u, 1u, 2u, 3u}) {
+      const float other = i % 2 == 0 ? float_from_bits(neighbours[i / 2 % 12]) : values[i * 7919u % values.size()];
+      ++i;
+      const uint32 own = pieces & 1u, its = pieces >> 1;
+      const uint32 code = mantissa_bit::encode<gelu, TestType>(y, own);
+      const uint32 other_code = mantissa_bit::encode<gelu, TestType>(other, its);
+      const auto first = mantissa_bit::encode_pair<gelu, TestType>(y, other, own, its);
+      const auto second = mantissa_bit::encode_pair<gelu, TestType>(other, y, its, own);
+      wrong += first[0] != code || first[1] != other_code || second[0] != other_code || second[1] != code;
+    }
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("what pairs have no code for is encoded element by element") {
+  CHECK_FALSE(mantissa_bit::encodes_pairs<four_pieces, bfloat16_format>);
+  CHECK_FALSE(mantissa_bit::encodes_pairs<positive_side, bfloat16_format>);
+  CHECK_FALSE(mantissa_bit::encodes_pairs<monotone, bfloat16_format>);
+}
 
 TEMPLATE_TEST_CASE("an ambiguous y goes to the nearest code with its piece's low bits", "",
                    binary32_format, bfloat16_format, binary16_format) {

@@ -1,7 +1,7 @@
 // The registers a thread works on: N values, and the piece indices of N values.
 #pragma once
 
-#include <invact/config.hpp>
+#include <invact/core/packed.hpp>
 
 INVACT_NAMESPACE_BEGIN
 
@@ -61,7 +61,11 @@ struct piece_fragment {
 
   // Sets an index that is still 0.
   INVACT_FUNCTION void insert(int i, uint32 piece) {
-    if constexpr (Bits != 0) bits |= static_cast<word>(piece) << (i * Bits);
+    if constexpr (Bits == 1 && N <= 24) {
+      bits = add_if(piece, bits, 1u << i);
+    } else if constexpr (Bits != 0) {
+      bits |= static_cast<word>(piece) << (i * Bits);
+    }
   }
 
   word bits = 0;

@@ -11,7 +11,7 @@
 // rounding mode, flush-to-zero or fast-math flags; on the device they are the hardware's.
 #pragma once
 
-#include <invact/core/bits.hpp>
+#include <invact/core/packed.hpp>
 
 struct __half;
 struct __nv_bfloat16;
@@ -29,7 +29,9 @@ struct bfloat16 {
 };
 
 // The encoding of a storage type, independent of the C++ class that carries it: what a table of
-// coefficients is fitted for. `code` is the unsigned integer with the value's bits.
+// coefficients is fitted for. `code` is the unsigned integer with the value's bits. A 16-bit format
+// converts two values at once as well, the first to the low half of a word: on the device one
+// instruction instead of two slower ones.
 struct binary32_format {
   using code = uint32;
   static constexpr int mantissa_bits = 23;
@@ -70,6 +72,20 @@ struct bfloat16_format {
 
   // Toward zero; not meant for NaN (a payload in the low half would be lost).
   INVACT_FUNCTION static code truncate(float x) { return static_cast<code>(float_bits(x) >> 16); }
+
+  // round() and truncate() of two values.
+  INVACT_FUNCTION static uint32 round_pair(float first, float second) {
+#if INVACT_DEVICE_CODE
+    uint32 r;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(second), "f"(first));
+    return r;
+#else
+    return round(first) | static_cast<uint32>(round(second)) << 16;
+#endif
+  }
+  INVACT_FUNCTION static uint32 truncate_pair(float first, float second) {
+    return upper_halves(float_bits(first), float_bits(second));
+  }
 };
 
 struct binary16_format {
@@ -131,6 +147,26 @@ struct binary16_format {
     const uint32 finite = select(b < 0x38800000u, subnormal, normal);
     const uint32 magnitude = select(b >= 0x47800000u, 0x7bffu, finite);
     return static_cast<code>(magnitude | ((float_bits(x) >> 16) & 0x8000u));
+#endif
+  }
+
+  // round() and truncate() of two values.
+  INVACT_FUNCTION static uint32 round_pair(float first, float second) {
+#if INVACT_DEVICE_CODE
+    uint32 r;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(second), "f"(first));
+    return r;
+#else
+    return round(first) | static_cast<uint32>(round(second)) << 16;
+#endif
+  }
+  INVACT_FUNCTION static uint32 truncate_pair(float first, float second) {
+#if INVACT_DEVICE_CODE
+    uint32 r;
+    asm("cvt.rz.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(second), "f"(first));
+    return r;
+#else
+    return truncate(first) | static_cast<uint32>(truncate(second)) << 16;
 #endif
   }
 };

@@ -56,6 +56,14 @@ template <class T>
 inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(declval<const T&>())),
                                             typename storage_traits<T>::format>> = true;
 
+// A 16-bit format that has round_pair() and truncate_pair().
+template <class Format, class = void>
+inline constexpr bool converts_pairs = false;
+template <class Format>
+inline constexpr bool converts_pairs<Format, void_t<decltype(Format::round_pair(0.0f, 0.0f)),
+                                                    decltype(Format::truncate_pair(0.0f, 0.0f))>> =
+    sizeof(typename Format::code) == 2;
+
 template <class T, class = void>
 inline constexpr bool has_activation = false;
 template <class T>
@@ -79,6 +87,14 @@ inline constexpr bool has_packing<
                   T::template encode<sample_activation, binary32_format>(0.0f, 0u))),
               decltype(static_cast<uint32>(
                   T::template decode<sample_activation, binary32_format>(0u, 0u)))>> = true;
+
+// Packing encodes two elements of a fragment at once, as mantissa_bit does: optional.
+template <class Packing, class Activation, class Format, class = void>
+inline constexpr bool encodes_pairs = false;
+template <class Packing, class Activation, class Format>
+inline constexpr bool encodes_pairs<Packing, Activation, Format,
+                                    void_t<decltype(Packing::template encodes_pairs<Activation, Format>)>> =
+    Packing::template encodes_pairs<Activation, Format>;
 
 template <class T, class Activation, class = void>
 inline constexpr bool has_evaluator = false;

@@ -140,10 +140,24 @@ class inverted : Activation {
   // forward() of N elements; `kept.bits` are then the mask's bits in the bitmask's own order.
   template <int N>
   INVACT_FUNCTION fragment<Storage, N> forward(const fragment<float, N>& x, pieces<N>& kept) const {
+    constexpr int paired = detail::encodes_pairs<Packing, Activation, format> ? N / 2 * 2 : 0;
     fragment<Storage, N> y;
     kept = pieces<N>{};
+    if constexpr (paired > 0) {
+      INVACT_UNROLL
+      for (int i = 0; i < paired; i += 2) {
+        const uint32 first = activation().piece_index(x[i]), second = activation().piece_index(x[i + 1]);
+        const auto codes = Packing::template encode_pair<Activation, format>(
+            evaluator_type::evaluate(activation(), x[i]), evaluator_type::evaluate(activation(), x[i + 1]),
+            first, second);
+        y[i] = traits::from_code(codes[0]);
+        y[i + 1] = traits::from_code(codes[1]);
+        kept.insert(i, first);
+        kept.insert(i + 1, second);
+      }
+    }
     INVACT_UNROLL
-    for (int i = 0; i < N; ++i) {
+    for (int i = paired; i < N; ++i) {
       const encoded e = forward(x[i]);
       y[i] = e.y;
       kept.insert(i, e.piece);
