@@ -48,7 +48,7 @@ INVACT_FUNCTION reduced_exponent reduce_exponent(float a, float c, float c_low) 
   constexpr float magic = 0x1.8p+23f;
   const float sum = fused_multiply_add(a, c, magic);
   const float n = sum - magic;
-  return {fused_multiply_add(a, c_low, fused_multiply_add(a, c, -n)),
+  return {fused_multiply_add(a, c_low, fused_multiply_add(a, c, negated(n))),
           static_cast<int32>(float_bits(sum)) - static_cast<int32>(float_bits(magic))};
 }
 
@@ -90,7 +90,7 @@ template <class Math>
 INVACT_FUNCTION float divide(float n, float d) {
   const float r = Math::rcp(d);
   const float q = n * r;
-  return fused_multiply_add(fused_multiply_add(-q, d, n), r, q);
+  return fused_multiply_add(fused_multiply_add(negated(q), d, n), r, q);
 }
 
 // f(x) from v * 2^e.exponent = |f(-|x|)|, for an f with f(x) - f(-x) = x: -v on the left, x - v on the

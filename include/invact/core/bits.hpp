@@ -69,6 +69,17 @@ INVACT_FUNCTION float absolute(float x) {
 #endif
 }
 
+// -x, as a modifier too: under --use_fast_math nvcc makes a flushing subtraction of the operator.
+INVACT_FUNCTION float negated(float x) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("neg.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return r;
+#else
+  return -x;
+#endif
+}
+
 // |magnitude| with the sign bit of `sign`.
 INVACT_FUNCTION float copy_sign(float magnitude, uint32 sign_mask) {
   return float_from_bits((float_bits(magnitude) & ~float_sign_mask) | sign_mask);

@@ -67,12 +67,12 @@ INVACT_FUNCTION float saturated_multiply(float a, float b) {
 // max(x, -0) - a * b for a * b in [0, |x|], with x's sign, a zero's too; a NaN x goes through.
 INVACT_FUNCTION float positive_part_minus_product(float x, float a, float b) {
 #if INVACT_DEVICE_CODE
-  return multiply_add(-a, b, max_propagate_nan(x, float_from_bits(float_sign_mask)));
+  return multiply_add(negated(a), b, max_propagate_nan(x, float_from_bits(float_sign_mask)));
 #else
   // By the sign bit, because -ffast-math confuses the zeros.
   const uint32 sign = float_bits(x) & float_sign_mask;
   const bool negative = (sign != 0) & !is_nan(x);
-  return copy_sign(multiply_add(-a, b, float_from_bits(select(negative, sign, float_bits(x)))), sign);
+  return copy_sign(multiply_add(negated(a), b, float_from_bits(select(negative, sign, float_bits(x)))), sign);
 #endif
 }
 
