@@ -45,36 +45,35 @@ inline std::vector<double> chebyshev_points(double low, double high, int n) {
   return x;
 }
 
-// x * sigmoid(x * P(|x|)): the error of P(a) at x = -a, in ULP of the stored y, normal or subnormal.
+// log2(Phi(-a)) - log2(scale) in t = a * scale, for y = max(x, 0) - a * Phi(-a): the error at x = -a, in
+// ULP of the stored y, normal or subnormal; at x = a, where y is larger, it is smaller. At 0 exact, so that
+// y = x/2 for all small x: a coefficient off there would make all of them lean to one side.
 template <int Degree>
-std::string fit_gelu_logistic(const format& f, double largest_a, double smallest, double scale_bits) {
-  const auto target = [](double a) {
-    // log2(Phi(a) / Phi(-a)) / a, and its limit at 0.
-    if (a < 1e-9) return static_cast<double>(4 * inverse_sqrt_2pi / std::log(2.0L));
-    return static_cast<double>(std::log2(normal_cdf(a) / normal_cdf(-a)) / a);
+std::string fit_gelu_tail(const format& f, double largest_a, double scale) {
+  const auto target = [&](double t) {
+    const real a = static_cast<real>(t) / scale;
+    return static_cast<double>((std::log2(normal_cdf(-a)) + 1) / t);
   };
-  const auto weight = [&](double a) {
-    const real y = a * normal_cdf(-static_cast<real>(a));
+  const auto weight = [&](double t) {
+    const real a = static_cast<real>(t) / scale, y = a * normal_cdf(-a);
     int e;
     std::frexp(static_cast<double>(y), &e);
     const real ulp = std::ldexp(1.0L, std::max(e - 1, 1 - f.bias) - f.mantissa_bits);
-    // dy/dP = y * (1 - sigmoid) * a * ln 2.
-    return static_cast<double>(y * normal_cdf(a) * a * std::log(2.0L) / ulp) + 1e-6;
+    // dy of one unit of the polynomial without its constant, over t: y * t * ln 2.
+    return static_cast<double>(y * t * std::log(2.0L) / ulp);
   };
   double largest;
   const Eigen::VectorXd c =
-      minimax(chebyshev_points(0, largest_a, 4000), Degree + 1, target, weight, &largest);
+      minimax(chebyshev_points(0, largest_a * scale, 4000), Degree, target, weight, &largest);
   invact::coefficients<Degree + 1> p;
-  assign(p, c);
+  p.c[0] = static_cast<float>(-1 - std::log2(scale));
+  for (int i = 0; i < Degree; ++i) p.c[i + 1] = static_cast<float>(c(i));
   char text[200];
   std::snprintf(text, sizeof text,
-                "// log2(Phi(a) / Phi(-a)) / a on a in [0, %g], weight: ULP of y; error %.3f ULP.\n",
-                largest_a, largest);
+                "// log2(Phi(-a)) + %g in a * scale, a in [0, %g], exact at 0, weight: ULP of y; error %.3f ULP.\n",
+                -std::log2(scale), largest_a, largest);
   return text + std::string("template <>\nstruct gelu_forward<") + f.name + "> {\n" +
-         constant("smallest", static_cast<float>(smallest)) +
-         constant("largest", static_cast<float>(largest_a)) +
-         constant("scale", static_cast<float>(std::exp2(-scale_bits))) +
-         constant("scale_bits", static_cast<float>(scale_bits)) + function("exponent", p) + "};\n";
+         constant("scale", static_cast<float>(scale)) + function("exponent", p) + "};\n";
 }
 
 // Phi(-a) * exp(a^2/2) * (a + pole) as a polynomial in q = 2p - 1, p = a / (a + pole).
@@ -98,16 +97,11 @@ std::string fit_gelu_ratio(double pole, double largest_a) {
          function("ratio", polynomial) + "};\n";
 }
 
+// Beyond its interval each polynomial keeps falling: at a = 1 / scale, where the evaluator holds it, to
+// 2^-186 and 2^-48, far below what the formats hold.
 inline std::string fit_gelu_forward() {
-  return fit_gelu_logistic<9>(bfloat16, 13.3, -15, 8) + "\n" + fit_gelu_logistic<7>(binary16, 5.7, -20, 0) +
-         "\n" + fit_gelu_ratio<10>(2.5, 14.5);
-}
-
-// Exactly sigmoid: P is log2(e). Below -100 even the scaled reciprocal is 0.
-inline std::string silu_forward_text() {
-  invact::coefficients<1> p{{static_cast<float>(1 / std::log(2.0L))}};
-  return "struct silu_forward {\n" + constant("smallest", -100.0f) + constant("scale", 0x1p-8f) +
-         constant("scale_bits", 8.0f) + function("exponent", p) + "};\n";
+  return fit_gelu_tail<7>(bfloat16, 13.25, 1.0 / 16) + "\n" + fit_gelu_tail<5>(binary16, 5.6, 1.0 / 8) + "\n" +
+         fit_gelu_ratio<10>(2.5, 14.5);
 }
 
 }  // namespace fit

@@ -30,14 +30,27 @@ struct evaluator_with<gelu, Math> {
   using type = gelu_float_evaluator<coefficients_for::gelu_forward<binary32_format>, Math>;
 };
 
+// An activation's evaluators as the host chooses them, and as the device does.
+template <class Activation>
+std::vector<float (*)(const Activation&, float)> all_evaluators() {
+  return {
+      evaluator_with<Activation, native_math>::type::evaluate,
+      evaluator_with<Activation, shifted_math<0, 0, 0, 2>>::type::evaluate,
+      evaluator_with<Activation, shifted_math<0, 0, 0, -2>>::type::evaluate,
+#if !defined(__FAST_MATH__)
+      evaluator_with<Activation, fused_math<0>>::type::evaluate,
+      evaluator_with<Activation, fused_math<2>>::type::evaluate,
+      evaluator_with<Activation, fused_math<-2>>::type::evaluate,
+#endif
+  };
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("float's forward is within 4 ULP at every exponent", "", gelu, silu) {
   constexpr ref::function f = function_of<TestType>;
   const TestType activation;
-  using plain = typename select_evaluator<default_evaluator, TestType, binary32_format>::type;
-  using up = typename evaluator_with<TestType, shifted_math<0, 0, 0, 2>>::type;
-  using down = typename evaluator_with<TestType, shifted_math<0, 0, 0, -2>>::type;
+  const auto evaluators = all_evaluators<TestType>();
   std::mt19937 random(7);
   double worst = 0, worst_marked = 0;
   float at = 0;
@@ -50,16 +63,17 @@ TEMPLATE_TEST_CASE("float's forward is within 4 ULP at every exponent", "", gelu
         const double y = ref::value(f, x);
         if (std::fabs(y) < ref::smallest_result(ref::binary32)) {
           // Off by less than itself, whatever is flushed, and never of the other sign.
-          const float got = plain::evaluate(activation, x);
-          REQUIRE(std::fabs(got - y) <= std::fabs(y) + 4 * 0x1p-149);
-          REQUIRE(float_bits(got) >> 31 == sign);
+          for (const auto evaluate : evaluators) {
+            const float got = evaluate(activation, x);
+            REQUIRE(std::fabs(got - y) <= std::fabs(y) + 4 * 0x1p-149);
+            REQUIRE(float_bits(got) >> 31 == sign);
+          }
           continue;
         }
         const float marked = inverted<TestType, float, mantissa_bit>{}.forward(x).y;
         worst_marked = std::max(worst_marked, ulp_error(marked, y));
-        for (const float got : {plain::evaluate(activation, x), up::evaluate(activation, x),
-                                down::evaluate(activation, x)}) {
-          const double error = ulp_error(got, y);
+        for (const auto evaluate : evaluators) {
+          const double error = ulp_error(evaluate(activation, x), y);
           if (error > worst) {
             worst = error;
             at = x;
@@ -71,6 +85,21 @@ TEMPLATE_TEST_CASE("float's forward is within 4 ULP at every exponent", "", gelu
   INFO(worst << " ULP at x = " << at);
   CHECK(worst <= bounds::float_ulp);
   CHECK(worst_marked <= bounds::float_mantissa_bit_ulp);
+}
+
+TEMPLATE_TEST_CASE("every float evaluator treats NaN, infinities, zeros and underflow alike", "", gelu, silu) {
+  const TestType activation;
+  for (const auto evaluate : all_evaluators<TestType>()) {
+    const auto bits = [&](uint32 x) { return float_bits(evaluate(activation, float_from_bits(x))); };
+    for (const uint32 nan : {0x7fc00000u, 0xffc00000u, 0x7f800001u, 0xffffffffu})
+      CHECK(is_nan(evaluate(activation, float_from_bits(nan))));
+    CHECK(bits(0x7f800000u) == 0x7f800000u);
+    CHECK(bits(0x7f7fffffu) == 0x7f7fffffu);
+    CHECK(bits(0u) == 0u);
+    CHECK(bits(0x80000000u) == 0x80000000u);
+    // -inf, the most negative number, -120.
+    for (const uint32 x : {0xff800000u, 0xff7fffffu, 0xc2f00000u}) CHECK(bits(x) == 0x80000000u);
+  }
 }
 
 // Half of them N(0, 1), half N(0, 2).

@@ -22,6 +22,14 @@ TEST_CASE("the clamp propagates a NaN and otherwise picks the larger") {
   CHECK(float_bits(max_propagate_nan(float_from_bits(0xff800000u), -3.0f)) == float_bits(-3.0f));
 }
 
+TEST_CASE("the minimum of a NaN and a bound is the bound") {
+  CHECK(minimum(-2.0f, -1.0f) == -2.0f);
+  CHECK(minimum(float_from_bits(0x7f800000u), 3.0f) == 3.0f);
+#if !defined(__FAST_MATH__)
+  for (const uint32 b : nans) CHECK(minimum(float_from_bits(b), 1.0f) == 1.0f);
+#endif
+}
+
 TEST_CASE("is_less is false for every NaN") {
   for (const uint32 b : nans) CHECK_FALSE(is_less(float_from_bits(b), 1.0f));
   CHECK(is_less(-1.0f, 1.0f));
@@ -32,6 +40,7 @@ TEST_CASE("is_less is false for every NaN") {
 TEST_CASE("signs are changed by their bits, those of zeros included") {
   for (const uint32 b : numbers) {
     CHECK(float_bits(absolute(float_from_bits(b))) == (b & 0x7fffffffu));
+    CHECK(float_bits(negated(float_from_bits(b))) == (b ^ 0x80000000u));
     CHECK(float_bits(copy_sign(float_from_bits(b), float_sign_mask)) == (b | 0x80000000u));
   }
 }

@@ -71,6 +71,28 @@ TEST_CASE("the reciprocal is within 2 ULP, 0 where it would be subnormal") {
   CHECK(native_math::rcp(float_from_bits(0x7f800000u)) == 0.0f);
 }
 
+TEST_CASE("the saturated product ends at 0 and 1") {
+  CHECK(saturated_multiply(3.0f, 0.25f) == 0.75f);
+  CHECK(saturated_multiply(3.0f, 0.5f) == 1.0f);
+  CHECK(saturated_multiply(-3.0f, 0.25f) == 0.0f);
+  CHECK(saturated_multiply(float_from_bits(0x7f800000u), 0.25f) == 1.0f);
+}
+
+TEST_CASE("the positive part less a product keeps x's sign, NaN and infinities") {
+  const auto bits = [](uint32 x, float a, float b) {
+    return float_bits(positive_part_minus_product(float_from_bits(x), a, b));
+  };
+  CHECK(bits(float_bits(3.0f), 0.5f, 2.0f) == float_bits(2.0f));
+  CHECK(bits(float_bits(-3.0f), 0.5f, 2.0f) == float_bits(-1.0f));
+  for (const uint32 sign : {0u, 0x80000000u}) {
+    CHECK(bits(sign, 0.0f, 8.0f) == sign);
+    CHECK(is_nan(float_from_bits(bits(0x7fc00000u | sign, 0.5f, 2.0f))));
+  }
+  CHECK(bits(0x7f800000u, 1.0f, 0.0f) == 0x7f800000u);
+  CHECK(bits(0xff800000u, 1.0f, 0.0f) == 0x80000000u);
+  CHECK(bits(float_bits(-3.0f), 1.0f, 0.0f) == 0x80000000u);
+}
+
 TEST_CASE("the fused multiply-add keeps the whole product") {
   // (1 + 2^-12)^2 - (1 + 2^-11) = 2^-24: lost when the product is rounded to float first.
   CHECK(fused_multiply_add(1.000244140625f, 1.000244140625f, -1.00048828125f) == 0x1p-24f);

@@ -5,6 +5,7 @@
 
 template <int Sqrt, int Ex2, int Lg2, int Rcp>
 struct shifted_math {
+  static constexpr bool fuses() { return false; }
   static float move(float x, int ulps) {
     // Zeros, infinities and NaNs are exact in the hardware too.
     const invact::uint32 b = invact::float_bits(x), magnitude = b & 0x7fffffffu;
@@ -15,4 +16,10 @@ struct shifted_math {
   static float ex2(float x) { return move(invact::native_math::ex2(x), Ex2); }
   static float lg2(float x) { return move(invact::native_math::lg2(x), Lg2); }
   static float rcp(float x) { return move(invact::native_math::rcp(x), Rcp); }
+};
+
+// The algorithms that the device chooses, on the host; not for -ffast-math, which breaks them.
+template <int Rcp>
+struct fused_math : shifted_math<0, 0, 0, Rcp> {
+  static constexpr bool fuses() { return true; }
 };

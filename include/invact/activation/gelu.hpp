@@ -1,8 +1,8 @@
 // GELU, the exact one: f(x) = x * Phi(x) = x/2 * (1 + erf(x / sqrt 2)).
 #pragma once
 
+#include <invact/approx/forward.hpp>
 #include <invact/approx/gradient.hpp>
-#include <invact/approx/logistic.hpp>
 #include <invact/coefficients/gelu.hpp>
 #include <invact/core/traits.hpp>
 
@@ -43,7 +43,7 @@ struct select_approximant<fast, gelu, binary32_format, SpentBits> {
 
 template <class Format>
 struct select_evaluator<default_evaluator, gelu, Format> {
-  using type = logistic_evaluator<coefficients_for::gelu_forward<Format>>;
+  using type = tail_evaluator<coefficients_for::gelu_forward<Format>>;
 };
 template <>
 struct select_evaluator<default_evaluator, gelu, binary32_format> {

@@ -1,8 +1,8 @@
 // SiLU: f(x) = x * sigmoid(x).
 #pragma once
 
+#include <invact/approx/forward.hpp>
 #include <invact/approx/gradient.hpp>
-#include <invact/approx/logistic.hpp>
 #include <invact/coefficients/silu.hpp>
 #include <invact/core/traits.hpp>
 
@@ -43,7 +43,7 @@ struct select_approximant<fast, silu, binary32_format, SpentBits> {
 
 template <class Format>
 struct select_evaluator<default_evaluator, silu, Format> {
-  using type = logistic_evaluator<coefficients_for::silu_forward>;
+  using type = silu_evaluator<>;
 };
 template <>
 struct select_evaluator<default_evaluator, silu, binary32_format> {

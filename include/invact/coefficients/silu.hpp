@@ -18,7 +18,6 @@ template <class Format, int SpentBits>
 struct silu_accurate;
 template <class Format, int SpentBits>
 struct silu_fast;
-struct silu_forward;
 
 // floor 1.199e-02, 1.519e-03, 1.428e-03; reached 1.004, 1.056, 1.067 x floor
 template <>
@@ -205,15 +204,6 @@ struct silu_accurate<binary32_format, 1> {
     return {{0x1.00234ap+0f, -0x1.962c52p-7f, 0x1.0eac14p-3f, -0x1.b2e596p-1f, 0x1.c29572p+1f,
               -0x1.20fb06p+3f, 0x1.4aba8ep+3f, 0x1.d606c2p+4f, -0x1.edba24p+7f, 0x1.3b6e56p+9f,
               0x1.9ff10ep+8f, -0x1.795f36p+11f}};
-  }
-};
-
-struct silu_forward {
-  static constexpr float smallest = -0x1.9p+6f;
-  static constexpr float scale = 0x1p-8f;
-  static constexpr float scale_bits = 0x1p+3f;
-  INVACT_FUNCTION static constexpr coefficients<1> exponent() {
-    return {{0x1.715476p+0f}};
   }
 };
 

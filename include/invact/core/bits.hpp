@@ -58,7 +58,27 @@ INVACT_FUNCTION float select_by_bit(uint32 bit, float a, float b) {
 #endif
 }
 
-INVACT_FUNCTION float absolute(float x) { return float_from_bits(float_bits(x) & ~float_sign_mask); }
+// |x|. On the device a modifier of the instruction that reads it, which bitwise arithmetic is not.
+INVACT_FUNCTION float absolute(float x) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("abs.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return r;
+#else
+  return float_from_bits(float_bits(x) & ~float_sign_mask);
+#endif
+}
+
+// -x, as a modifier too: under --use_fast_math nvcc makes a flushing subtraction of the operator.
+INVACT_FUNCTION float negated(float x) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("neg.f32 %0, %1;" : "=f"(r) : "f"(x));
+  return r;
+#else
+  return -x;
+#endif
+}
 
 // |magnitude| with the sign bit of `sign`.
 INVACT_FUNCTION float copy_sign(float magnitude, uint32 sign_mask) {
@@ -74,6 +94,17 @@ INVACT_FUNCTION float max_propagate_nan(float x, float bound) {
 #else
   const float larger = select(x < bound, bound, x);
   return select(is_nan(x), x, larger);
+#endif
+}
+
+// min(x, bound); bound for a NaN x.
+INVACT_FUNCTION float minimum(float x, float bound) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("min.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
+  return r;
+#else
+  return select(x < bound, x, bound);
 #endif
 }
 

@@ -51,6 +51,31 @@ INVACT_FUNCTION float saturated_multiply_add(float a, float b, float c) {
 #endif
 }
 
+// a * b clamped to [0, 1]; a NaN becomes any of its numbers.
+INVACT_FUNCTION float saturated_multiply(float a, float b) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("mul.sat.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+#else
+  const float r = a * b;
+  const float low = select(r > 0.0f, r, 0.0f);
+  return select(low < 1.0f, low, 1.0f);
+#endif
+}
+
+// max(x, -0) - a * b for a * b in [0, |x|], with x's sign, a zero's too; a NaN x goes through.
+INVACT_FUNCTION float positive_part_minus_product(float x, float a, float b) {
+#if INVACT_DEVICE_CODE
+  return multiply_add(negated(a), b, max_propagate_nan(x, float_from_bits(float_sign_mask)));
+#else
+  // By the sign bit, because -ffast-math confuses the zeros.
+  const uint32 sign = float_bits(x) & float_sign_mask;
+  const bool negative = (sign != 0) & !is_nan(x);
+  return copy_sign(multiply_add(negated(a), b, float_from_bits(select(negative, sign, float_bits(x)))), sign);
+#endif
+}
+
 // a * b + c with an exact product, everywhere: on a host without the instruction through double, whose own
 // rounding of the sum makes it up to 0.5 + 2^-29 ULP of error.
 INVACT_FUNCTION float fused_multiply_add(float a, float b, float c) {
@@ -62,6 +87,10 @@ INVACT_FUNCTION float fused_multiply_add(float a, float b, float c) {
 }
 
 struct native_math {
+  // Whether a fused multiply-add costs no more than another instruction and no compiler regroups sums:
+  // true on the device. The evaluators for float storage choose their algorithm by it.
+  INVACT_HOST_DEVICE static constexpr bool fuses() { return INVACT_DEVICE_CODE != 0; }
+
   // The square root of x in [0, inf). Subnormal x counts as 0; NaN and inf are for the caller.
   INVACT_FUNCTION static float sqrt(float x) {
 #if INVACT_DEVICE_CODE
