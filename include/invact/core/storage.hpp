@@ -42,6 +42,8 @@ struct binary32_format {
   INVACT_FUNCTION static float load(code c) { return float_from_bits(c); }
   INVACT_FUNCTION static code round(float x) { return float_bits(x); }
   INVACT_FUNCTION static code truncate(float x) { return float_bits(x); }
+  // 1 where c has all bits of the constant `mask`, else 0.
+  INVACT_FUNCTION static uint32 has_bits(code c, code mask) { return invact::has_bits(c, mask); }
 };
 
 struct bfloat16_format {
@@ -52,7 +54,16 @@ struct bfloat16_format {
   static constexpr code min_normal = 0x0080u;
   static constexpr code min_kept = min_normal;
 
-  INVACT_FUNCTION static float load(code c) { return float_from_bits(static_cast<uint32>(c) << 16); }
+  INVACT_FUNCTION static float load(code c) {
+#if INVACT_DEVICE_CODE
+    // Told as a pair of halves, the upper code of a register takes one instruction; by a shift, two.
+    uint32 r;
+    asm("{ .reg .b16 z; mov.b16 z, 0; mov.b32 %0, {z, %1}; }" : "=r"(r) : "h"(c));
+    return float_from_bits(r);
+#else
+    return float_from_bits(static_cast<uint32>(c) << 16);
+#endif
+  }
 
   // To nearest, ties to even. A NaN stays a NaN (quiet, its sign kept on the host).
   INVACT_FUNCTION static code round(float x) {
@@ -70,6 +81,11 @@ struct bfloat16_format {
 
   // Toward zero; not meant for NaN (a payload in the low half would be lost).
   INVACT_FUNCTION static code truncate(float x) { return static_cast<code>(float_bits(x) >> 16); }
+
+  // Of the float, which decoding needs anyway: half a register would have to be moved first.
+  INVACT_FUNCTION static uint32 has_bits(code c, code mask) {
+    return invact::has_bits(float_bits(load(c)), static_cast<uint32>(mask) << 16);
+  }
 };
 
 struct binary16_format {
@@ -133,6 +149,8 @@ struct binary16_format {
     return static_cast<code>(magnitude | ((float_bits(x) >> 16) & 0x8000u));
 #endif
   }
+
+  INVACT_FUNCTION static uint32 has_bits(code c, code mask) { return invact::has_bits(c, mask); }
 };
 
 // How the C++ type T holds a format: the base of every storage_traits specialisation.
