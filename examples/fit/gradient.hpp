@@ -100,12 +100,21 @@ struct fit_input {
 
 // Fills the members every table has. v = y - (minimum + shift * ulp), over `saturation`.
 template <class Table>
-void set_base(const fit_input& in, const format& f, double shift, double left_shift, double saturation) {
+void set_base(const fit_input& in, double shift, double saturation) {
   Table::center = 0;
   Table::scale = static_cast<float>(1 / saturation);
   Table::offset = static_cast<float>(-(in.minimum + shift * in.ulp) / saturation);
-  Table::left_offset = static_cast<float>(-(in.minimum + left_shift * in.ulp) / saturation);
-  Table::vanishing = static_cast<float>(f.value(f.min_kept | 1));
+}
+
+// What the mantissa bit stores an underflow on the left piece as.
+inline double stored_underflow(const format& f) { return static_cast<double>(f.value(f.min_kept | 1)); }
+
+// The power of two that takes it below the normal floats, and no larger code that half stores with it.
+inline float flush_scale(const format& f, int spent) {
+  if (spent == 0) return 1;
+  int e;
+  std::frexp(stored_underflow(f), &e);
+  return static_cast<float>(std::ldexp(1.0, -126 - e));
 }
 
 template <class Approximant>
@@ -118,12 +127,15 @@ quality measure_float(const cell_set& set) {
 
 inline constraint all_ones(int terms) { return {Eigen::VectorXd::Ones(terms), 1.0}; }
 
+// With `own_shift` the left piece has a shift of its own.
 template <int Degree>
-std::string fit_signed_root(const activation& a, const format& f, int spent, const std::string& name) {
+std::string fit_signed_root(const activation& a, const format& f, int spent, const std::string& name,
+                            bool own_shift = false) {
   using table = signed_root_table<Degree>;
   const fit_input in(a, make_cells(a, f, spent), f.mantissa_bits);
+  table::vanishing = static_cast<float>(stored_underflow(f));
   const auto attempt = [&](const std::vector<double>& p) {
-    const double shift = p[1], left = spent == 0 ? shift : p[2];
+    const double shift = p[1], left = own_shift ? p[2] : shift;
     const auto c = fit_cells(
         in.set, in.all, Degree + 1,
         [&](const cell& q, double* row) {
@@ -131,41 +143,40 @@ std::string fit_signed_root(const activation& a, const format& f, int spent, con
           powers(q.piece == 1 ? -t : t, Degree + 1, 1.0, row);
         },
         {all_ones(Degree + 1)}, goal{});
-    set_base<table>(in, f, shift, left, p[0]);
+    set_base<table>(in, left, p[0]);
+    table::left_offset = table::offset;
+    set_base<table>(in, shift, p[0]);
     assign(table::polynomial_, c);
     return cost(measure_float<invact::signed_root_approximant<table>>(in.set));
   };
   std::vector<double> start{7.0, 0.2}, step{0.8, 0.1};
-  if (spent != 0) {
+  if (own_shift) {
     start.push_back(-0.6);
     step.push_back(0.3);
   }
   pattern_search(start, step, attempt);
   const quality q = measure_float<invact::signed_root_approximant<table>>(in.set);
   return open_table(name, f.name, spent, in.set, q) + base_text<table>() +
+         constant("left_offset", table::left_offset) + constant("vanishing", table::vanishing) +
          function("polynomial", table::polynomial_) + "};\n";
 }
 
-// The right piece's polynomial in |t|, and the shift and saturation point it likes best.
+// The right piece's polynomial in |t|.
 template <class Table, int Terms>
-void fit_right(const fit_input& in, const format& f) {
-  const auto attempt = [&](const std::vector<double>& p) {
-    const auto c = fit_cells(
-        in.set, in.right, Terms,
-        [&](const cell& q, double* row) { powers(std::sqrt(in.u(q, p[1], p[0])), Terms, 1.0, row); },
-        {all_ones(Terms)}, goal{});
-    set_base<Table>(in, f, p[1], p[1], p[0]);
-    assign(Table::right_, c);
-    const quality q = measure(in.set, [&](const cell& x) -> real {
-      if (x.piece == 1) return x.mean[0];
-      const float u = static_cast<float>(x.y) * Table::scale + Table::offset;
-      return invact::horner(Table::right_, std::sqrt(std::fmin(std::fmax(u, 0.0f), 1.0f)));
-    });
-    return cost(q);
-  };
+void fit_right(const fit_input& in, double shift, double saturation) {
+  const auto c = fit_cells(
+      in.set, in.right, Terms,
+      [&](const cell& q, double* row) { powers(std::sqrt(in.u(q, shift, saturation)), Terms, 1.0, row); },
+      {all_ones(Terms)}, goal{});
+  set_base<Table>(in, shift, saturation);
+  assign(Table::right_, c);
+}
+
+// The best of pattern searches over saturation point and shift that start at several saturation points.
+inline void search_saturation(const std::function<double(const std::vector<double>&)>& attempt) {
   std::vector<double> best;
   double least = 1e9;
-  for (const double saturation : {3.4, 4.2, 5.2}) {
+  for (const double saturation : {2.8, 3.4, 4.2, 5.2}) {
     const auto at = pattern_search({saturation, 0.4}, {0.4, 0.2}, attempt);
     const double value = attempt(at);
     if (value < least) {
@@ -176,36 +187,36 @@ void fit_right(const fit_input& in, const format& f) {
   attempt(best);
 }
 
+// Both pieces take one shift.
 template <int LeftDegree, int RightDegree>
 std::string fit_split_root(const activation& a, const format& f, int spent, const std::string& name) {
   using table = two_sided_table<LeftDegree, RightDegree>;
   using approximant = invact::split_root_approximant<table>;
   const fit_input in(a, make_cells(a, f, spent), f.mantissa_bits);
-  fit_right<table, RightDegree + 1>(in, f);
-  const double saturation = 1 / static_cast<double>(table::scale);
-  const auto attempt = [&](const std::vector<double>& p) {
-    table::left_offset = static_cast<float>(-(in.minimum + p[0] * in.ulp) / saturation);
-    goal aim;
-    aim.relative = 1e-5;
+  table::flush_scale = flush_scale(f, spent);
+  goal aim;
+  aim.relative = 1e-5;
+  search_saturation([&](const std::vector<double>& p) {
+    fit_right<table, RightDegree + 1>(in, p[1], p[0]);
     const auto c = fit_cells(
         in.set, in.left, LeftDegree + 1,
         [&](const cell& q, double* row) {
-          powers(std::sqrt(in.u(q, p[0], saturation)), LeftDegree + 1, static_cast<double>(q.y), row);
+          powers(std::sqrt(in.u(q, p[1], p[0])), LeftDegree + 1,
+                 static_cast<double>(q.y) * table::flush_scale, row);
         },
         {}, aim);
     assign(table::left_, c);
     return cost(measure_float<approximant>(in.set));
-  };
-  pattern_search({0.3}, {0.2}, attempt);
+  });
   const quality q = measure_float<approximant>(in.set);
   return open_table(name, f.name, spent, in.set, q) + base_text<table>() +
-         function("left", table::left_) + function("right", table::right_) + "};\n";
+         constant("flush_scale", table::flush_scale) + function("left", table::left_) +
+         function("right", table::right_) + "};\n";
 }
 
 template <class Table>
 std::string log_text() {
-  return constant("left_center", Table::left_center) + constant("log2_minimum", Table::log2_minimum) +
-         constant("smallest", Table::smallest);
+  return constant("log2_minimum", Table::log2_minimum) + constant("smallest", Table::smallest);
 }
 
 template <int LeftDegree, int RightDegree>
@@ -213,8 +224,18 @@ std::string fit_log_root(const activation& a, const format& f, int spent, const 
   using table = two_sided_table<LeftDegree, RightDegree>;
   using approximant = invact::log_root_approximant<table>;
   const fit_input in(a, make_cells(a, f, spent), f.mantissa_bits);
-  fit_right<table, RightDegree + 1>(in, f);
-  table::smallest = static_cast<float>(f.value(f.min_kept));
+  search_saturation([&](const std::vector<double>& p) {
+    fit_right<table, RightDegree + 1>(in, p[1], p[0]);
+    return cost(measure(in.set, [&](const cell& x) -> real {
+      if (x.piece == 1) return x.mean[0];
+      const float u = static_cast<float>(x.y) * table::scale + table::offset;
+      return invact::horner(table::right_, std::sqrt(std::fmin(std::fmax(u, 0.0f), 1.0f)));
+    }));
+  });
+  table::flush_scale = flush_scale(f, spent);
+  // Half's left codes with the mantissa bit are odd, and never subnormal in float.
+  const bool always_normal = spent != 0 && f.min_kept < f.min_normal;
+  table::smallest = always_normal ? 0.0f : static_cast<float>(f.value(f.min_kept));
   const auto attempt = [&](const std::vector<double>& p) {
     table::log2_minimum = static_cast<float>(std::log2(-(in.minimum + p[0] * in.ulp)));
     goal aim;
@@ -223,7 +244,7 @@ std::string fit_log_root(const activation& a, const format& f, int spent, const 
         in.set, in.left, LeftDegree + 1,
         [&](const cell& q, double* row) {
           powers(in.log_root(q, p[0], static_cast<double>(table::smallest)), LeftDegree + 1,
-                 static_cast<double>(q.y), row);
+                 static_cast<double>(q.y) * table::flush_scale, row);
         },
         {}, aim);
     assign(table::left_, c);
@@ -232,7 +253,8 @@ std::string fit_log_root(const activation& a, const format& f, int spent, const 
   pattern_search({0.5}, {0.2}, attempt);
   const quality q = measure_float<approximant>(in.set);
   return open_table(name, f.name, spent, in.set, q) + base_text<table>() + log_text<table>() +
-         function("left", table::left_) + function("right", table::right_) + "};\n";
+         constant("flush_scale", table::flush_scale) + function("left", table::left_) +
+         function("right", table::right_) + "};\n";
 }
 
 }  // namespace fit

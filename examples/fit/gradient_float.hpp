@@ -121,7 +121,9 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
   pattern_search(best, {0.1, 0.1}, attempt);
   const quality q = measure_float<approximant>(in.set);
   return open_table(name, "binary32_format", spent, in.set, q) + base_text<table>() +
-         log_text<table>() + constant("near_limit", table::near_limit) +
+         constant("left_offset", table::left_offset) + constant("vanishing", table::vanishing) +
+         log_text<table>() + constant("left_center", table::left_center) +
+         constant("near_limit", table::near_limit) +
          constant("right_split", table::right_split) + constant("inner_center", table::inner_center) +
          constant("outer_center", table::outer_center) + function("near_minimum", table::near_) +
          function("left", table::left_) + function("right_inner", table::inner_) +

@@ -13,18 +13,19 @@ namespace fit {
 // The members every gradient table shares.
 template <class Tag>
 struct table_base {
-  static inline float center = 0, scale = 0, offset = 0, left_offset = 0, vanishing = 0;
+  static inline float center = 0, scale = 0, offset = 0;
 };
 
 template <int Degree>
 struct signed_root_table : table_base<signed_root_table<Degree>> {
+  static inline float left_offset = 0, vanishing = 0;
   static inline invact::coefficients<Degree + 1> polynomial_{};
   static invact::coefficients<Degree + 1> polynomial() { return polynomial_; }
 };
 
 template <int LeftDegree, int RightDegree>
 struct two_sided_table : table_base<two_sided_table<LeftDegree, RightDegree>> {
-  static inline float left_center = 0, log2_minimum = 0, smallest = 0;
+  static inline float flush_scale = 1, log2_minimum = 0, smallest = 0;
   static inline invact::coefficients<LeftDegree + 1> left_{};
   static inline invact::coefficients<RightDegree + 1> right_{};
   static invact::coefficients<LeftDegree + 1> left() { return left_; }
@@ -33,8 +34,8 @@ struct two_sided_table : table_base<two_sided_table<LeftDegree, RightDegree>> {
 
 template <int NearDegree, int LeftDegree, int RightDegree>
 struct joint_table : table_base<joint_table<NearDegree, LeftDegree, RightDegree>> {
-  static inline float left_center = 0, log2_minimum = 0, smallest = 0, near_limit = 0, right_split = 0,
-                      inner_center = 0, outer_center = 0;
+  static inline float left_offset = 0, vanishing = 0, left_center = 0, log2_minimum = 0, smallest = 0,
+                      near_limit = 0, right_split = 0, inner_center = 0, outer_center = 0;
   static inline invact::coefficients<NearDegree + 1> near_{};
   static inline invact::coefficients<LeftDegree + 1> left_{};
   static inline invact::coefficients<RightDegree + 1> inner_{}, outer_{};
@@ -79,8 +80,7 @@ std::string function(const char* name, const invact::coefficients<N>& p) {
 template <class Table>
 std::string base_text() {
   return constant("center", Table::center) + constant("scale", Table::scale) +
-         constant("offset", Table::offset) + constant("left_offset", Table::left_offset) +
-         constant("vanishing", Table::vanishing);
+         constant("offset", Table::offset);
 }
 
 }  // namespace fit

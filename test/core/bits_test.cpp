@@ -50,3 +50,28 @@ TEST_CASE("select takes either side bit for bit") {
   CHECK(float_bits(select(false, float_from_bits(0xffc12345u), float_from_bits(0x80000000u))) ==
         0x80000000u);
 }
+
+TEST_CASE("a bit test wants all bits of the mask, in whole and half registers") {
+  CHECK(has_bits(0x80010000u, 0x80010000u) == 1);
+  CHECK(has_bits(0xffffffffu, 0x80010000u) == 1);
+  CHECK(has_bits(0x80000000u, 0x80010000u) == 0);
+  CHECK(has_bits(0x7fffffffu, 0x80000000u) == 0);
+  CHECK(has_bits(uint16{0x8001}, uint16{0x8001}) == 1);
+  CHECK(has_bits(uint16{0x8002}, uint16{0x8001}) == 0);
+}
+
+TEST_CASE("a NaN that is carried and restored comes through, and no number is changed") {
+  for (const uint32 b : nans) {
+    const float y = float_from_bits(b);
+    CHECK(is_nan(restore_nan(carry_nan(0.25f, y), y)));
+  }
+  for (const uint32 b : numbers) {
+    const float y = float_from_bits(b);
+    CHECK(restore_nan(carry_nan(0.25f, y), y) == 0.25f);
+  }
+}
+
+TEST_CASE("at_least returns the larger of a value and its bound") {
+  CHECK(at_least(2.0f, 1.0f) == 2.0f);
+  CHECK(at_least(-2.0f, 1.0f) == 1.0f);
+}

@@ -97,3 +97,18 @@ TEST_CASE("the fused multiply-add keeps the whole product") {
   // (1 + 2^-12)^2 - (1 + 2^-11) = 2^-24: lost when the product is rounded to float first.
   CHECK(fused_multiply_add(1.000244140625f, 1.000244140625f, -1.00048828125f) == 0x1p-24f);
 }
+
+TEST_CASE("a product that is subnormal is flushed, whatever its factors") {
+  CHECK(float_bits(flushing_multiply(0x1.02p-126f, 0.5f)) == 0u);
+  CHECK(float_bits(flushing_multiply(-0x1p-24f, 0x1p-103f)) << 1 == 0u);
+  CHECK(flushing_multiply(-0x1.8p-23f, 0x1p-103f) == -0x1.8p-126f);
+  CHECK(flushing_multiply(3.0f, 0.5f) == 1.5f);
+}
+
+TEST_CASE("conditional operations keep the other value where the bit is 0") {
+  CHECK(multiply_if(1, 3.0f, 2.0f, 7.0f) == 6.0f);
+  CHECK(multiply_if(0, 3.0f, 2.0f, 7.0f) == 7.0f);
+  CHECK(at_least_if(1, -3.0f, 0.0f, 7.0f) == 0.0f);
+  CHECK(at_least_if(1, 3.0f, 0.0f, 7.0f) == 3.0f);
+  CHECK(at_least_if(0, 3.0f, 0.0f, 7.0f) == 7.0f);
+}

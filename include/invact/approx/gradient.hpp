@@ -6,11 +6,16 @@
 //
 // Every approximant here takes a table of coefficients (see coefficients/) and a set of special
 // functions, Math. Members that all tables have:
-//   center, scale, offset, left_offset   u = (y - center) * scale + offset is v over the value from
-//       which on g is constant. `center` is non-zero only in float, where y - center is exact near the
-//       minimum and carries the bits that y * scale would round. The offsets hold the fitted shift of
-//       y_min; it differs by piece where the packing gives the pieces different codes.
-//   vanishing   left-piece magnitudes up to it (what an underflow is stored as) give g = 0
+//   center, scale, offset   u = (y - center) * scale + offset is v over the value from which on g is
+//       constant. `center` is non-zero only in float, where y - center is exact near the minimum and
+//       carries the bits that y * scale would round. The offset holds the fitted shift of y_min.
+//   left_offset   where one polynomial serves both pieces, the left's offset: it differs where the
+//       packing gives the pieces different codes
+// An underflow on the left piece is stored as -0 or, in the mantissa bit's packing, as the smallest odd code
+// that is kept: both give g = 0, by one of
+//   vanishing     left-piece magnitudes up to it give 0
+//   flush_scale   where the left factor is a multiple of y: y * flush_scale is subnormal, and taken for 0,
+//       for them; 1 where -0 alone gives 0
 // y is a stored value, piece is 1 on the left; a NaN y gives NaN, and y below y_min, as rounding
 // produces, counts as y_min.
 #pragma once
@@ -22,31 +27,34 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// u of the table, clamped to [0, 1]; anything in there for a NaN y.
+// u of the table, clamped to [0, 1].
 template <class Table>
-INVACT_FUNCTION float scaled_offset(float y, uint32 piece) {
-  const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
-  return saturated_multiply_add(y - Table::center, Table::scale, offset);
+INVACT_FUNCTION float scaled_offset(float y, float offset) {
+  return carry_nan(saturated_multiply_add(y - Table::center, Table::scale, offset), y);
 }
 
-// g; 0 where an underflow on the left piece was stored; NaN where y is, told by its bits, because
-// the clamps lose it and -ffast-math would let a compiler drop any other test.
+// 0 where an underflow on the left piece was stored, else g. As signed integers, the codes from -0 on rise
+// with the magnitude, and no positive value is below them.
 template <class Table>
-INVACT_FUNCTION float finish(float g, float y, uint32 piece) {
-  const bool vanished = (float_bits(y) << 1) <= (float_bits(Table::vanishing) << 1);
-  return select(is_nan(y), y, select(vanished, select_by_bit(piece, 0.0f, g), g));
+INVACT_FUNCTION float without_vanished(float g, float y, uint32 piece) {
+  const int32 last = static_cast<int32>(float_bits(Table::vanishing) | float_sign_mask);
+  return select_by_bit(piece, select(static_cast<int32>(float_bits(y)) <= last, 0.0f, g), g);
 }
 
-// y * left(sqrt(log2(y_min / y)) - left_center): as y -> -0 the factor grows like x alone, so g keeps
-// its sign and order of magnitude. log2_minimum is log2(-y_min), shifted like the offsets; the
-// logarithm's argument is kept above `smallest`, a positive normal float.
+// On the left piece log2(y_min / y), at least 0; else `otherwise`. log2_minimum is log2(-y_min), with a
+// fitted shift; the logarithm's argument is kept above `smallest`, if that is not 0.
 template <class Table, class Math>
-INVACT_FUNCTION float log_root_factor(float y) {
+INVACT_FUNCTION float log_ratio(float y, uint32 piece, float otherwise) {
   const float magnitude = absolute(y);
-  const float kept = select(magnitude > Table::smallest, magnitude, Table::smallest);
-  const float d = Table::log2_minimum - Math::lg2(kept);
-  const float r = Math::sqrt(select(d > 0.0f, d, 0.0f));
-  return y * horner(Table::left(), r - Table::left_center);
+  const float kept = Table::smallest > 0.0f ? at_least(magnitude, Table::smallest) : magnitude;
+  return at_least_if(piece, Table::log2_minimum - Math::lg2(kept), 0.0f, otherwise);
+}
+
+// y * factor on the left piece, else `right`.
+template <class Table>
+INVACT_FUNCTION float with_left(float y, uint32 piece, float factor, float right) {
+  const float multiplier = Table::flush_scale < 1.0f ? flushing_multiply(y, Table::flush_scale) : y;
+  return multiply_if(piece, multiplier, factor, right);
 }
 
 }  // namespace detail
@@ -56,10 +64,10 @@ template <class Table, class Math = native_math>
 struct signed_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float root = Math::sqrt(detail::scaled_offset<Table>(y, piece));
-    const float t = float_from_bits(float_bits(root) ^ (piece << 31));
-    const float g = horner(Table::polynomial(), t);
-    return detail::finish<Table>(g, y, piece);
+    const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
+    const float root = Math::sqrt(detail::scaled_offset<Table>(y, offset));
+    const float g = horner(Table::polynomial(), select_by_bit(piece, -root, root));
+    return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };
 
@@ -68,43 +76,45 @@ template <class Table, class Math = native_math>
 struct split_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float t = Math::sqrt(detail::scaled_offset<Table>(y, piece));
-    const float left = y * horner(Table::left(), t);
+    const float t = Math::sqrt(detail::scaled_offset<Table>(y, Table::offset));
     const float right = horner(Table::right(), t);
-    return detail::finish<Table>(select_by_bit(piece, left, right), y, piece);
+    return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), t), right), y);
   }
 };
 
-// The log root on the left piece, right(|t|) on the right.
+// y * left(r) on the left piece, right(|t|) on the right, where r is the log root sqrt(log2(y_min / y)): as
+// y -> -0 the left factor grows like x alone, so g keeps its sign and order of magnitude. The pieces share
+// the square root.
 template <class Table, class Math = native_math>
 struct log_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float t = Math::sqrt(detail::scaled_offset<Table>(y, 0));
-    const float left = detail::log_root_factor<Table, Math>(y);
-    const float right = horner(Table::right(), t);
-    return detail::finish<Table>(select_by_bit(piece, left, right), y, piece);
+    const float u = detail::scaled_offset<Table>(y, Table::offset);
+    const float root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
+    const float right = horner(Table::right(), root);
+    return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), root), right), y);
   }
 };
 
 // For float storage. Near the minimum (u < near_limit) one polynomial in t for both pieces, because
-// log2(y_min / y) has no correct bits there; further out the log root on the left, and on the right
-// two polynomials in |t|, each about the middle of its range, that meet at right_split.
+// log2(y_min / y) has no correct bits there; further out the log root on the left, about left_center, and on
+// the right two polynomials in |t|, each about the middle of its range, that meet at right_split.
 template <class Table, class Math = native_math>
 struct joint_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float u = detail::scaled_offset<Table>(y, piece);
+    const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
+    const float u = detail::scaled_offset<Table>(y, offset);
     const float root = Math::sqrt(u);
-    const float t = float_from_bits(float_bits(root) ^ (piece << 31));
-    const float near = horner(Table::near_minimum(), t);
-    const float left = detail::log_root_factor<Table, Math>(y);
+    const float near = horner(Table::near_minimum(), select_by_bit(piece, -root, root));
+    const float log_root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
+    const float left = y * horner(Table::left(), log_root - Table::left_center);
     const float inner = horner(Table::right_inner(), root - Table::inner_center);
     const float outer = horner(Table::right_outer(), root - Table::outer_center);
     const float right = select(root < Table::right_split, inner, outer);
     const float far = select_by_bit(piece, left, right);
     const float g = select(is_less(Table::near_limit, u), far, near);
-    return detail::finish<Table>(g, y, piece);
+    return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };
 

@@ -21,37 +21,18 @@ struct gelu_fast;
 template <class Format>
 struct gelu_forward;
 
-// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.000, 1.027, 1.089 x floor
+// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.002, 1.020, 1.069 x floor
 template <>
 struct gelu_accurate<bfloat16_format, 0> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.ea89f6p-3f;
-  static constexpr float offset = 0x1.4c8106p-5f;
-  static constexpr float left_offset = 0x1.4c8106p-5f;
-  static constexpr float vanishing = 0x1.02p-126f;
-  static constexpr float left_center = 0x0p+0f;
-  static constexpr float log2_minimum = -0x1.47c7e8p+1f;
-  static constexpr float smallest = 0x1p-126f;
-  INVACT_FUNCTION static constexpr coefficients<7> left() {
-    return {{0x1.e7244ap-5f, 0x1.8e4c66p+0f, -0x1.181958p-3f, -0x1.d8c77cp-4f, 0x1.4d5d86p-4f,
-              -0x1.cfd57cp-7f, 0x1.812484p-11f}};
-  }
-  INVACT_FUNCTION static constexpr coefficients<9> right() {
-    return {{0x1.6b5562p-7f, 0x1.933976p+0f, 0x1.275a42p+3f, -0x1.41ec04p+5f, 0x1.bd801ap+6f,
-              -0x1.acddc2p+7f, 0x1.cde694p+7f, -0x1.e4b642p+6f, 0x1.7b5bf6p+4f}};
-  }
-};
-
-// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.002, 1.030, 1.143 x floor
-template <>
-struct gelu_fast<bfloat16_format, 0> {
-  static constexpr float center = 0x0p+0f;
   static constexpr float scale = 0x1.033d92p-2f;
   static constexpr float offset = 0x1.5f4accp-5f;
-  static constexpr float left_offset = 0x1.5fe658p-5f;
-  static constexpr float vanishing = 0x1.02p-126f;
-  INVACT_FUNCTION static constexpr coefficients<5> left() {
-    return {{0x1.f780d6p-5f, 0x1.cfd188p+2f, 0x1.ab1eb2p+5f, -0x1.22a1aap+9f, 0x1.0aae2cp+11f}};
+  static constexpr float log2_minimum = -0x1.47c7e8p+1f;
+  static constexpr float smallest = 0x1p-126f;
+  static constexpr float flush_scale = 0x1p+0f;
+  INVACT_FUNCTION static constexpr coefficients<6> left() {
+    return {{0x1.ddc5a2p-5f, 0x1.94846p+0f, -0x1.d6a414p-3f, 0x1.f859a2p-8f, 0x1.1700cp-6f,
+              -0x1.c07466p-10f}};
   }
   INVACT_FUNCTION static constexpr coefficients<8> right() {
     return {{0x1.6bbf9cp-7f, 0x1.96ea2ep+0f, 0x1.dfe342p+2f, -0x1.afcfc6p+4f, 0x1.d7b874p+5f,
@@ -59,20 +40,34 @@ struct gelu_fast<bfloat16_format, 0> {
   }
 };
 
-// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.000, 1.039, 1.063 x floor
+// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.031, 1.089, 1.315 x floor
+template <>
+struct gelu_fast<bfloat16_format, 0> {
+  static constexpr float center = 0x0p+0f;
+  static constexpr float scale = 0x1.0f421ep-2f;
+  static constexpr float offset = 0x1.6f8cfep-5f;
+  static constexpr float flush_scale = 0x1p+0f;
+  INVACT_FUNCTION static constexpr coefficients<4> left() {
+    return {{0x1.cabdeep-5f, 0x1.3cabfcp+3f, -0x1.c1681ep+4f, 0x1.4085acp+7f}};
+  }
+  INVACT_FUNCTION static constexpr coefficients<8> right() {
+    return {{0x1.7677bp-7f, 0x1.8901f4p+0f, 0x1.ddc182p+2f, -0x1.b262d2p+4f, 0x1.df89d6p+5f,
+              -0x1.7ef47ep+6f, 0x1.436e06p+6f, -0x1.9ec646p+4f}};
+  }
+};
+
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.015, 1.066, 1.098 x floor
 template <>
 struct gelu_accurate<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
   static constexpr float scale = 0x1.ed7e76p-3f;
   static constexpr float offset = 0x1.4f48bcp-5f;
-  static constexpr float left_offset = 0x1.4f48bcp-5f;
-  static constexpr float vanishing = 0x1p-24f;
-  static constexpr float left_center = 0x0p+0f;
-  static constexpr float log2_minimum = -0x1.474a18p+1f;
+  static constexpr float log2_minimum = -0x1.475f52p+1f;
   static constexpr float smallest = 0x1p-24f;
-  INVACT_FUNCTION static constexpr coefficients<8> left() {
-    return {{0x1.2d15fap-7f, 0x1.c98088p+0f, -0x1.ed62b6p-2f, -0x1.00f96ep-4f, 0x1.74bf74p-2f,
-              -0x1.091efcp-2f, 0x1.41f8c4p-4f, -0x1.246208p-7f}};
+  static constexpr float flush_scale = 0x1p+0f;
+  INVACT_FUNCTION static constexpr coefficients<7> left() {
+    return {{0x1.bc2c5cp-6f, 0x1.a5765p+0f, -0x1.340e64p-4f, -0x1.21cf4ap-1f, 0x1.34908p-1f,
+              -0x1.f3c012p-3f, 0x1.206d98p-5f}};
   }
   INVACT_FUNCTION static constexpr coefficients<12> right() {
     return {{0x1.441146p-8f, 0x1.a6b7fcp+0f, 0x1.439052p+3f, -0x1.174b88p+6f, 0x1.8521cp+8f,
@@ -81,22 +76,20 @@ struct gelu_accurate<binary16_format, 0> {
   }
 };
 
-// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.028, 1.085, 1.358 x floor
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.049, 1.205, 1.604 x floor
 template <>
 struct gelu_fast<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.06906ap-2f;
-  static constexpr float offset = 0x1.64c532p-5f;
-  static constexpr float left_offset = 0x1.64e38ep-5f;
-  static constexpr float vanishing = 0x1p-24f;
+  static constexpr float scale = 0x1.111112p-2f;
+  static constexpr float offset = 0x1.73130ep-5f;
+  static constexpr float flush_scale = 0x1p+0f;
   INVACT_FUNCTION static constexpr coefficients<7> left() {
-    return {{0x1.cd4292p-6f, 0x1.f1f8bcp+2f, 0x1.9bdf3cp+6f, -0x1.3781bcp+11f, 0x1.a3008ap+14f,
-              -0x1.073122p+17f, 0x1.01fd88p+18f}};
+    return {{0x1.f43952p-6f, 0x1.fbff48p+2f, 0x1.4059b6p+6f, -0x1.eb89fep+10f, 0x1.4bdd6ap+14f,
+              -0x1.a10226p+16f, 0x1.993218p+17f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<11> right() {
-    return {{0x1.3b0676p-8f, 0x1.a2207ap+0f, 0x1.09e522p+3f, -0x1.6ebd12p+5f, 0x1.9948d2p+7f,
-              -0x1.5b8a02p+9f, 0x1.838f1ep+10f, -0x1.16a70ep+11f, 0x1.f048bp+10f, -0x1.ed245ap+9f,
-              0x1.9eed58p+7f}};
+  INVACT_FUNCTION static constexpr coefficients<9> right() {
+    return {{0x1.3926aap-8f, 0x1.a3c70ap+0f, 0x1.9dfc1ap+2f, -0x1.629128p+4f, 0x1.67e22ep+5f,
+              -0x1.11155p+6f, 0x1.99a36cp+5f, -0x1.1a6264p+3f, -0x1.030a8p+2f}};
   }
 };
 
@@ -108,9 +101,9 @@ struct gelu_accurate<binary32_format, 0> {
   static constexpr float offset = -0x1.5798bcp-30f;
   static constexpr float left_offset = -0x1.5798bcp-30f;
   static constexpr float vanishing = 0x1.000002p-126f;
-  static constexpr float left_center = 0x1.a900eep+0f;
   static constexpr float log2_minimum = -0x1.473fe8p+1f;
   static constexpr float smallest = 0x1p-126f;
+  static constexpr float left_center = 0x1.a900eep+0f;
   static constexpr float near_limit = 0x1.bd91cp-8f;
   static constexpr float right_split = 0x1.151bc8p-1f;
   static constexpr float inner_center = 0x1.3f5356p-2f;
@@ -137,82 +130,75 @@ struct gelu_accurate<binary32_format, 0> {
   }
 };
 
-// floor 1.628e-02, 2.422e-03, 1.902e-03; reached 1.001, 1.008, 1.014 x floor
+// floor 1.628e-02, 2.422e-03, 1.902e-03; reached 1.002, 1.010, 1.026 x floor
 template <>
 struct gelu_accurate<bfloat16_format, 1> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.0d7944p-2f;
-  static constexpr float offset = 0x1.6cbce8p-5f;
-  static constexpr float left_offset = 0x1.6cbce8p-5f;
-  static constexpr float vanishing = 0x1.02p-126f;
-  static constexpr float left_center = 0x0p+0f;
-  static constexpr float log2_minimum = -0x1.47e9f8p+1f;
+  static constexpr float scale = 0x1.1c71c8p-2f;
+  static constexpr float offset = 0x1.81004cp-5f;
+  static constexpr float log2_minimum = -0x1.47ed6p+1f;
   static constexpr float smallest = 0x1p-126f;
-  INVACT_FUNCTION static constexpr coefficients<7> left() {
-    return {{0x1.f271aep-6f, 0x1.ca94ccp+0f, -0x1.5edd4cp-1f, 0x1.97e632p-2f, -0x1.f1484ep-4f,
-              0x1.05ac1ep-6f, -0x1.7b6c5ep-11f}};
+  static constexpr float flush_scale = 0x1p-1f;
+  INVACT_FUNCTION static constexpr coefficients<6> left() {
+    return {{0x1.1731c8p-4f, 0x1.bf9922p+1f, -0x1.17f72cp+0f, 0x1.dbe974p-2f, -0x1.5a9882p-4f,
+              0x1.442b1ap-8f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<9> right() {
-    return {{0x1.e01ee2p-7f, 0x1.752a8ep+0f, 0x1.0e35fp+3f, -0x1.059556p+5f, 0x1.35c2eep+6f,
-              -0x1.004b74p+7f, 0x1.cdb79ap+6f, -0x1.6ba40cp+5f, 0x1.20ea76p+2f}};
+  INVACT_FUNCTION static constexpr coefficients<8> right() {
+    return {{0x1.e0ef86p-7f, 0x1.6b3902p+0f, 0x1.fd603p+2f, -0x1.d86a3ap+4f, 0x1.0755b4p+6f,
+              -0x1.957794p+6f, 0x1.48ae36p+6f, -0x1.980edap+4f}};
   }
 };
 
-// floor 1.628e-02, 2.422e-03, 1.902e-03; reached 1.001, 1.014, 1.071 x floor
+// floor 1.628e-02, 2.422e-03, 1.902e-03; reached 1.029, 1.033, 1.126 x floor
 template <>
 struct gelu_fast<bfloat16_format, 1> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1p-2f;
-  static constexpr float offset = 0x1.5a19dep-5f;
-  static constexpr float left_offset = 0x1.5ae6aap-5f;
-  static constexpr float vanishing = 0x1.02p-126f;
-  INVACT_FUNCTION static constexpr coefficients<5> left() {
-    return {{0x1.0a75dap-5f, 0x1.35d39ep+3f, 0x1.bdbc62p+2f, -0x1.ed256ap+7f, 0x1.4f0d12p+10f}};
+  static constexpr float scale = 0x1.227f18p-2f;
+  static constexpr float offset = 0x1.898878p-5f;
+  static constexpr float flush_scale = 0x1p-1f;
+  INVACT_FUNCTION static constexpr coefficients<4> left() {
+    return {{0x1.6a5f96p-5f, 0x1.5aa144p+4f, -0x1.3aa022p+6f, 0x1.70cdc2p+8f}};
   }
   INVACT_FUNCTION static constexpr coefficients<8> right() {
-    return {{0x1.efbd8p-7f, 0x1.8ceb08p+0f, 0x1.f76216p+2f, -0x1.c36f34p+4f, 0x1.e9bbp+5f,
-              -0x1.8c74b2p+6f, 0x1.57eac6p+6f, -0x1.c4c44ap+4f}};
+    return {{0x1.d0a1ap-7f, 0x1.625058p+0f, 0x1.03cf66p+3f, -0x1.e7db1p+4f, 0x1.11ca48p+6f,
+              -0x1.a064aep+6f, 0x1.4c5b32p+6f, -0x1.976eeep+4f}};
   }
 };
 
-// floor 6.182e-03, 5.064e-04, 3.973e-04; reached 1.000, 1.012, 1.032 x floor
+// floor 6.182e-03, 5.064e-04, 3.973e-04; reached 1.000, 1.018, 1.064 x floor
 template <>
 struct gelu_accurate<binary16_format, 1> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.f693a2p-3f;
-  static constexpr float offset = 0x1.55ae98p-5f;
-  static constexpr float left_offset = 0x1.55ae98p-5f;
-  static constexpr float vanishing = 0x1p-24f;
-  static constexpr float left_center = 0x0p+0f;
-  static constexpr float log2_minimum = -0x1.4750e2p+1f;
-  static constexpr float smallest = 0x1p-24f;
-  INVACT_FUNCTION static constexpr coefficients<8> left() {
-    return {{0x1.e5e772p-7f, 0x1.ba2818p+0f, -0x1.db094ep-3f, -0x1.1db752p-1f, 0x1.bff7c4p-1f,
-              -0x1.13b47ep-1f, 0x1.3d5c38p-3f, -0x1.175baap-6f}};
-  }
-  INVACT_FUNCTION static constexpr coefficients<12> right() {
-    return {{0x1.da4226p-15f, 0x1.dd08e2p+0f, 0x1.594d86p+2f, -0x1.47d604p+4f, 0x1.48a704p+6f,
-              -0x1.5eef62p+8f, 0x1.ebfb02p+9f, -0x1.b4504ep+10f, 0x1.dd9e6cp+10f, -0x1.2e205cp+10f,
-              0x1.8101cap+8f, -0x1.557092p+5f}};
-  }
-};
-
-// floor 6.182e-03, 5.064e-04, 3.973e-04; reached 1.000, 1.030, 1.201 x floor
-template <>
-struct gelu_fast<binary16_format, 1> {
-  static constexpr float center = 0x0p+0f;
   static constexpr float scale = 0x1.d41d42p-3f;
   static constexpr float offset = 0x1.3e4388p-5f;
-  static constexpr float left_offset = 0x1.3e2646p-5f;
-  static constexpr float vanishing = 0x1p-24f;
+  static constexpr float log2_minimum = -0x1.4750e2p+1f;
+  static constexpr float smallest = 0x0p+0f;
+  static constexpr float flush_scale = 0x1p-103f;
   INVACT_FUNCTION static constexpr coefficients<7> left() {
-    return {{0x1.35ed48p-6f, 0x1.2680b4p+3f, 0x1.3e9e2p+6f, -0x1.2409bap+11f, 0x1.b9348ap+14f,
-              -0x1.304d12p+17f, 0x1.452616p+18f}};
+    return {{0x1.cbe8e4p+96f, 0x1.c09b6ap+103f, -0x1.a1b7f2p+101f, -0x1.2b7e12p+99f, 0x1.e48618p+100f,
+              -0x1.cf2c94p+99f, 0x1.1c936p+97f}};
   }
   INVACT_FUNCTION static constexpr coefficients<11> right() {
     return {{-0x1.00f1ccp-11f, 0x1.f8b562p+0f, 0x1.2ece3p+2f, -0x1.3816a2p+3f, 0x1.848974p+2f,
               -0x1.ba7954p+5f, 0x1.10456ep+8f, -0x1.46cac6p+9f, 0x1.a37952p+9f, -0x1.0fc23ep+9f,
               0x1.1657c6p+7f}};
+  }
+};
+
+// floor 6.182e-03, 5.064e-04, 3.973e-04; reached 1.030, 1.204, 1.431 x floor
+template <>
+struct gelu_fast<binary16_format, 1> {
+  static constexpr float center = 0x0p+0f;
+  static constexpr float scale = 0x1.0f421ep-2f;
+  static constexpr float offset = 0x1.709214p-5f;
+  static constexpr float flush_scale = 0x1p-103f;
+  INVACT_FUNCTION static constexpr coefficients<7> left() {
+    return {{0x1.ce75d2p+97f, 0x1.10a552p+106f, 0x1.be2666p+108f, -0x1.7df106p+113f, 0x1.10c332p+117f,
+              -0x1.64a39ap+119f, 0x1.6ac35cp+120f}};
+  }
+  INVACT_FUNCTION static constexpr coefficients<9> right() {
+    return {{0x1.88d19p-8f, 0x1.99fd8p+0f, 0x1.c539eep+2f, -0x1.9f42bcp+4f, 0x1.ce71d6p+5f,
+              -0x1.75ec4cp+6f, 0x1.3dca0ap+6f, -0x1.96d1fcp+4f, -0x1.4cc31ep-4f}};
   }
 };
 
@@ -224,9 +210,9 @@ struct gelu_accurate<binary32_format, 1> {
   static constexpr float offset = -0x1.3dff22p-30f;
   static constexpr float left_offset = -0x1.1eff92p-29f;
   static constexpr float vanishing = 0x1.000002p-126f;
-  static constexpr float left_center = 0x1.a900eep+0f;
   static constexpr float log2_minimum = -0x1.473fe8p+1f;
   static constexpr float smallest = 0x1p-126f;
+  static constexpr float left_center = 0x1.a900eep+0f;
   static constexpr float near_limit = 0x1.bd91cp-8f;
   static constexpr float right_split = 0x1.151bc8p-1f;
   static constexpr float inner_center = 0x1.3f5356p-2f;

@@ -62,17 +62,17 @@ struct silu_accurate<binary16_format, 0> {
   }
 };
 
-// floor 3.940e-03, 3.147e-04, 2.999e-04; reached 1.038, 1.079, 1.138 x floor
+// floor 3.940e-03, 3.147e-04, 2.999e-04; reached 1.078, 1.157, 1.353 x floor
 template <>
 struct silu_fast<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.06906ap-3f;
-  static constexpr float offset = 0x1.246d58p-5f;
-  static constexpr float left_offset = 0x1.246d58p-5f;
+  static constexpr float scale = 0x1.0d7944p-3f;
+  static constexpr float offset = 0x1.2c1fccp-5f;
+  static constexpr float left_offset = 0x1.2c1fccp-5f;
   static constexpr float vanishing = 0x1p-24f;
-  INVACT_FUNCTION static constexpr coefficients<10> polynomial() {
-    return {{0x1.211e5p-14f, 0x1.d85c22p+0f, 0x1.bebc3ap+2f, -0x1.d879eep+3f, 0x1.55eb3cp-5f,
-              0x1.879cdep+2f, 0x1.1221f2p+0f, 0x1.595f16p+4f, -0x1.28e5d2p+5f, 0x1.e7803cp+3f}};
+  INVACT_FUNCTION static constexpr coefficients<9> polynomial() {
+    return {{0x1.95a176p-13f, 0x1.d1882p+0f, 0x1.b164cep+2f, -0x1.ba1642p+3f, -0x1.0fd04ap-4f,
+              -0x1.a82824p+1f, 0x1.270ac8p+5f, -0x1.3caf88p+5f, 0x1.89ede8p+3f}};
   }
 };
 
@@ -84,9 +84,9 @@ struct silu_accurate<binary32_format, 0> {
   static constexpr float offset = -0x1.1a25ecp-30f;
   static constexpr float left_offset = -0x1.1a25ecp-30f;
   static constexpr float vanishing = 0x1.000002p-126f;
-  static constexpr float left_center = 0x1.a9cdep+0f;
   static constexpr float log2_minimum = -0x1.d82cdcp+0f;
   static constexpr float smallest = 0x1p-126f;
+  static constexpr float left_center = 0x1.a9cdep+0f;
   static constexpr float near_limit = 0x1.01a3aap-8f;
   static constexpr float right_split = 0x1.100d18p-1f;
   static constexpr float inner_center = 0x1.302748p-2f;
@@ -127,38 +127,23 @@ struct silu_accurate<bfloat16_format, 1> {
   }
 };
 
-// floor 1.962e-02, 2.713e-03, 2.522e-03; reached 1.000, 1.045, 1.080 x floor
+// floor 1.962e-02, 2.713e-03, 2.522e-03; reached 1.024, 1.128, 1.178 x floor
 template <>
 struct silu_fast<bfloat16_format, 1> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.3b13b2p-3f;
-  static constexpr float offset = 0x1.5e65acp-5f;
-  static constexpr float left_offset = 0x1.606d8cp-5f;
+  static constexpr float scale = 0x1.f9add4p-4f;
+  static constexpr float offset = 0x1.197aacp-5f;
+  static constexpr float left_offset = 0x1.197aacp-5f;
   static constexpr float vanishing = 0x1.02p-126f;
-  INVACT_FUNCTION static constexpr coefficients<8> polynomial() {
-    return {{0x1.dfe122p-10f, 0x1.adbe26p+0f, 0x1.72641ap+2f, -0x1.5d53b4p+3f, -0x1.606d56p+0f,
-              0x1.8332f2p+2f, 0x1.0f843p+2f, -0x1.1de606p+2f}};
-  }
-};
-
-// floor 6.675e-03, 5.742e-04, 5.448e-04; reached 1.015, 1.067, 1.077 x floor
-template <>
-struct silu_accurate<binary16_format, 1> {
-  static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.e79e7ap-4f;
-  static constexpr float offset = 0x1.0f827cp-5f;
-  static constexpr float left_offset = 0x1.0fb2dep-5f;
-  static constexpr float vanishing = 0x1p-24f;
-  INVACT_FUNCTION static constexpr coefficients<12> polynomial() {
-    return {{0x1.fc1b4ep-12f, 0x1.e93904p+0f, 0x1.dfa8d4p+2f, -0x1.01038p+4f, -0x1.a9f36p+0f,
-              0x1.953f46p+1f, 0x1.e59ac6p+5f, -0x1.8c82d6p+7f, 0x1.8e6216p+8f, -0x1.dc51dap+8f,
-              0x1.24b08ap+8f, -0x1.1c2c1p+6f}};
+  INVACT_FUNCTION static constexpr coefficients<7> polynomial() {
+    return {{-0x1.633dd8p-10f, 0x1.e036eep+0f, 0x1.dd10bep+2f, -0x1.f9f2fcp+3f, -0x1.53f31ep+2f,
+              0x1.988f7p+4f, -0x1.97b676p+3f}};
   }
 };
 
 // floor 6.675e-03, 5.742e-04, 5.448e-04; reached 1.017, 1.069, 1.092 x floor
 template <>
-struct silu_fast<binary16_format, 1> {
+struct silu_accurate<binary16_format, 1> {
   static constexpr float center = 0x0p+0f;
   static constexpr float scale = 0x1.d1745ep-4f;
   static constexpr float offset = 0x1.032abcp-5f;
@@ -170,6 +155,20 @@ struct silu_fast<binary16_format, 1> {
   }
 };
 
+// floor 6.675e-03, 5.742e-04, 5.448e-04; reached 1.026, 1.269, 1.365 x floor
+template <>
+struct silu_fast<binary16_format, 1> {
+  static constexpr float center = 0x0p+0f;
+  static constexpr float scale = 0x1.09f95ap-3f;
+  static constexpr float offset = 0x1.283f62p-5f;
+  static constexpr float left_offset = 0x1.283f62p-5f;
+  static constexpr float vanishing = 0x1p-24f;
+  INVACT_FUNCTION static constexpr coefficients<10> polynomial() {
+    return {{-0x1.fa4a1cp-11f, 0x1.d6139cp+0f, 0x1.bff8bcp+2f, -0x1.e1991ap+3f, -0x1.2e6d06p+0f,
+              0x1.535046p+4f, -0x1.5d8c9ap+5f, 0x1.49c1bp+6f, -0x1.349b44p+6f, 0x1.998728p+4f}};
+  }
+};
+
 // floor 5.879e-05, 6.826e-07, 6.557e-07; reached 1.170, 1.173, 1.209 x floor
 template <>
 struct silu_accurate<binary32_format, 1> {
@@ -178,9 +177,9 @@ struct silu_accurate<binary32_format, 1> {
   static constexpr float offset = 0x1.6d3e28p-32f;
   static constexpr float left_offset = -0x1.5f6b3p-30f;
   static constexpr float vanishing = 0x1.000002p-126f;
-  static constexpr float left_center = 0x1.a9cdep+0f;
   static constexpr float log2_minimum = -0x1.d82cdcp+0f;
   static constexpr float smallest = 0x1p-126f;
+  static constexpr float left_center = 0x1.a9cdep+0f;
   static constexpr float near_limit = 0x1.01a3aap-8f;
   static constexpr float right_split = 0x1.100d18p-1f;
   static constexpr float inner_center = 0x1.302748p-2f;

@@ -58,6 +58,39 @@ INVACT_FUNCTION float select_by_bit(uint32 bit, float a, float b) {
 #endif
 }
 
+// 1 where all bits of `mask`, a constant, are set in `word`, else 0. On the device opaque to the optimiser,
+// which would make integer arithmetic of it: so the assembler sees a predicate and keeps it as one for
+// everything that asks for the result.
+INVACT_FUNCTION uint32 has_bits(uint32 word, uint32 mask) {
+#if INVACT_DEVICE_CODE
+  uint32 r;
+  if ((mask & (mask - 1u)) == 0) {  // one bit: the comparison with 0 is part of the `and`
+    asm("{ .reg .pred p; .reg .b32 t; and.b32 t, %1, %2; setp.ne.u32 p, t, 0; selp.u32 %0, 1, 0, p; }"
+        : "=r"(r)
+        : "r"(word), "r"(mask));
+  } else {
+    asm("{ .reg .pred p; .reg .b32 t; and.b32 t, %1, %2; setp.eq.u32 p, t, %2; selp.u32 %0, 1, 0, p; }"
+        : "=r"(r)
+        : "r"(word), "r"(mask));
+  }
+  return r;
+#else
+  return static_cast<uint32>((word & mask) == mask);
+#endif
+}
+// The same of half a register, which the assembler tests where it lies.
+INVACT_FUNCTION uint32 has_bits(uint16 word, uint16 mask) {
+#if INVACT_DEVICE_CODE
+  uint32 r;
+  asm("{ .reg .pred p; .reg .b16 t; and.b16 t, %1, %2; setp.eq.u16 p, t, %2; selp.u32 %0, 1, 0, p; }"
+      : "=r"(r)
+      : "h"(word), "h"(mask));
+  return r;
+#else
+  return has_bits(uint32{word}, uint32{mask});
+#endif
+}
+
 // |x|. On the device a modifier of the instruction that reads it, which bitwise arithmetic is not.
 INVACT_FUNCTION float absolute(float x) {
 #if INVACT_DEVICE_CODE
@@ -105,6 +138,39 @@ INVACT_FUNCTION float minimum(float x, float bound) {
   return r;
 #else
   return select(x < bound, x, bound);
+#endif
+}
+
+// How a NaN gets past clamps, which lose it. On the device carry_nan(x, y) turns an x >= 0 into NaN where y
+// is, by one instruction, and the arithmetic that follows keeps it. The special functions of the host do
+// not, so there restore_nan(result, y) puts it back at the end. Use both: each is free where the other acts.
+INVACT_FUNCTION float carry_nan(float x, float y) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("{ .reg .f32 m; abs.f32 m, %2; neg.f32 m, m; max.NaN.f32 %0, %1, m; }" : "=f"(r) : "f"(x), "f"(y));
+  return r;
+#else
+  static_cast<void>(y);
+  return x;
+#endif
+}
+INVACT_FUNCTION float restore_nan(float result, float y) {
+#if INVACT_DEVICE_CODE
+  static_cast<void>(y);
+  return result;
+#else
+  return select(is_nan(y), y, result);
+#endif
+}
+
+// max(x, bound), either of them for a NaN x.
+INVACT_FUNCTION float at_least(float x, float bound) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("max.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(bound));
+  return r;
+#else
+  return select(x > bound, x, bound);
 #endif
 }
 

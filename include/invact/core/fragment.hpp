@@ -1,6 +1,7 @@
 // The registers a thread works on: N values, and the piece indices of N values.
 #pragma once
 
+#include <invact/core/bits.hpp>
 #include <invact/core/packed.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -54,6 +55,8 @@ struct piece_fragment {
     if constexpr (Bits == 0) {
       static_cast<void>(i);
       return 0;
+    } else if constexpr (Bits == 1 && sizeof(word) == 4) {
+      return has_bits(bits, 1u << i);
     } else {
       return static_cast<uint32>(bits >> (i * Bits)) & ((1u << Bits) - 1u);
     }

@@ -38,6 +38,41 @@ INVACT_FUNCTION float exp2_slope(float f) {
 
 }  // namespace detail
 
+// bit ? a * b : otherwise, and bit ? max(a, bound) : otherwise, for a bit that is 0 or 1. On the
+// device one predicated instruction each, where the compiler makes two of a selection.
+INVACT_FUNCTION float multiply_if(uint32 bit, float a, float b, float otherwise) {
+#if INVACT_DEVICE_CODE
+  asm("{ .reg .pred p; setp.ne.u32 p, %3, 0; @p mul.f32 %0, %1, %2; }"
+      : "+f"(otherwise)
+      : "f"(a), "f"(b), "r"(bit));
+  return otherwise;
+#else
+  return select_by_bit(bit, a * b, otherwise);
+#endif
+}
+INVACT_FUNCTION float at_least_if(uint32 bit, float a, float bound, float otherwise) {
+#if INVACT_DEVICE_CODE
+  asm("{ .reg .pred p; setp.ne.u32 p, %3, 0; @p max.f32 %0, %1, %2; }"
+      : "+f"(otherwise)
+      : "f"(a), "f"(bound), "r"(bit));
+  return otherwise;
+#else
+  return select_by_bit(bit, at_least(a, bound), otherwise);
+#endif
+}
+
+// a * b, and 0 where that is subnormal, whatever the flags say of subnormals.
+INVACT_FUNCTION float flushing_multiply(float a, float b) {
+#if INVACT_DEVICE_CODE
+  float r;
+  asm("mul.ftz.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+#else
+  const float r = a * b;
+  return select((float_bits(r) & float_infinity_bits) == 0, 0.0f, r);
+#endif
+}
+
 // a * b + c clamped to [0, 1]; a NaN becomes either end.
 INVACT_FUNCTION float saturated_multiply_add(float a, float b, float c) {
 #if INVACT_DEVICE_CODE

@@ -44,6 +44,8 @@ struct binary32_format {
   INVACT_FUNCTION static float load(code c) { return float_from_bits(c); }
   INVACT_FUNCTION static code round(float x) { return float_bits(x); }
   INVACT_FUNCTION static code truncate(float x) { return float_bits(x); }
+  // 1 where c has all bits of the constant `mask`, else 0.
+  INVACT_FUNCTION static uint32 has_bits(code c, code mask) { return invact::has_bits(c, mask); }
 };
 
 struct bfloat16_format {
@@ -54,7 +56,16 @@ struct bfloat16_format {
   static constexpr code min_normal = 0x0080u;
   static constexpr code min_kept = min_normal;
 
-  INVACT_FUNCTION static float load(code c) { return float_from_bits(static_cast<uint32>(c) << 16); }
+  INVACT_FUNCTION static float load(code c) {
+#if INVACT_DEVICE_CODE
+    // Told as a pair of halves, the upper code of a register takes one instruction; by a shift, two.
+    uint32 r;
+    asm("{ .reg .b16 z; mov.b16 z, 0; mov.b32 %0, {z, %1}; }" : "=r"(r) : "h"(c));
+    return float_from_bits(r);
+#else
+    return float_from_bits(static_cast<uint32>(c) << 16);
+#endif
+  }
 
   // To nearest, ties to even. A NaN stays a NaN (quiet, its sign kept on the host).
   INVACT_FUNCTION static code round(float x) {
@@ -85,6 +96,11 @@ struct bfloat16_format {
   }
   INVACT_FUNCTION static uint32 truncate_pair(float first, float second) {
     return upper_halves(float_bits(first), float_bits(second));
+  }
+
+  // Of the float, which decoding needs anyway: half a register would have to be moved first.
+  INVACT_FUNCTION static uint32 has_bits(code c, code mask) {
+    return invact::has_bits(float_bits(load(c)), static_cast<uint32>(mask) << 16);
   }
 };
 
@@ -169,6 +185,8 @@ struct binary16_format {
     return truncate(first) | static_cast<uint32>(truncate(second)) << 16;
 #endif
   }
+
+  INVACT_FUNCTION static uint32 has_bits(code c, code mask) { return invact::has_bits(c, mask); }
 };
 
 // How the C++ type T holds a format: the base of every storage_traits specialisation.

@@ -126,8 +126,13 @@ struct mantissa_bit {
 
   template <class Activation, class Format>
   INVACT_FUNCTION static uint32 decode(typename Format::code code, uint32 /*mask*/) {
-    constexpr uint32 low = (1u << piece_bits_v<Activation>) - 1u;
-    return select(carries<Activation, Format>(code), code & low, 0u);
+    constexpr int bits = piece_bits_v<Activation>;
+    if constexpr (bits == 1 && Activation::ambiguous == ambiguous_range::negative) {
+      return Format::has_bits(code, Format::sign | 1u);
+    } else {
+      constexpr uint32 low = (1u << bits) - 1u;
+      return select(carries<Activation, Format>(code), code & low, 0u);
+    }
   }
 
   // Whether a finite code lies in the activation's ambiguous range.
