@@ -61,7 +61,7 @@ __device__ __forceinline__ Word load_mask(const uint8* row, int64 i, int count) 
     const int shift = N * Bits % 8 == 0 ? 0 : static_cast<int>(first % 8);
     INVACT_UNROLL
     for (int k = 0; 8 * k < N * Bits + (N * Bits % 8 == 0 ? 0 : 4); ++k) {
-      if (8 * k < shift + count * Bits) bits |= static_cast<Word>(uint64{p[k]} << (8 * k) >> shift);
+      if (count > 0 && 8 * k < shift + count * Bits) bits |= static_cast<Word>(uint64{p[k]} << (8 * k) >> shift);
     }
   }
   return bits;

@@ -36,10 +36,12 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The fastest of 128 to 512 threads and 1 to 4 fragments over the ops, on an H200: bench/results, "launch
-// policies".
-constexpr device::launch_policy forward_policy{128, 2};
-constexpr device::launch_policy backward_policy{128, 2};
+// The fastest of 128 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". 16
+// elements a thread; 32 in the forward without a mask, which encodes for longer between its loads.
+template <int N, int MaskBits>
+constexpr device::launch_policy forward_policy{128, N == 4 || MaskBits == 0 ? 4 : 2};
+template <int N>
+constexpr device::launch_policy backward_policy{128, N == 4 ? 4 : 2};
 // Rows: more would not fit into 40 registers beside their pointers and the bias.
 constexpr device::launch_policy rows_policy{128, 1};
 
@@ -54,10 +56,11 @@ cudaError_t choose(bool vector, const Run& run) {
 template <class Op, class X>
 cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                            cudaStream_t stream) {
-  constexpr int threads = forward_policy.block_threads;
   constexpr int size = fragment_size<X, storage_of<Op>>;
+  constexpr device::launch_policy policy = forward_policy<size, Op::mask_bits>;
+  constexpr int threads = policy.block_threads;
   const bool aligned = is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0);
-  return choose<forward_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+  return choose<policy.fragments>(aligned, [&](auto vector, auto fragments) {
     const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
     if (blocks > max_grid_x) return cudaErrorInvalidValue;
     return launch(static_cast<unsigned>(blocks), threads, stream,
@@ -73,10 +76,11 @@ bool all_vector_aligned(const A* a, int64 ld_a, const B* b, int64 ld_b, const C*
 template <class Op, class Dy, class Dx>
 cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                             Dx* dx, cudaStream_t stream) {
-  constexpr int threads = backward_policy.block_threads;
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
+  constexpr device::launch_policy policy = backward_policy<size>;
+  constexpr int threads = policy.block_threads;
   const bool aligned = all_vector_aligned<size>(dy, 0, y, 0, dx, 0);
-  return choose<backward_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+  return choose<policy.fragments>(aligned, [&](auto vector, auto fragments) {
     const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
     if (blocks > max_grid_x) return cudaErrorInvalidValue;
     return launch(static_cast<unsigned>(blocks), threads, stream,
