@@ -23,8 +23,8 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The one-bit encoding of negative y for all lanes of a word at once, without compares: GELU's forward in
-// bfloat16 takes a GPU half the instructions that it takes with encode() element by element.
+// The one-bit encoding of negative y for all lanes of a word at once, without compares. In sm_90a code, with the
+// piece and the rounding, 7.5 instructions an element in 16-bit storage, where encode() takes 29 (nvcc 13.0).
 template <class Lanes, class Format>
 struct negative_parity {
   // The lowest code of piece 1, and of piece 0: as signed integers, codes of negative numbers ascend in
@@ -115,7 +115,8 @@ struct mantissa_bit {
   INVACT_FUNCTION static fragment<typename Format::code, 2> encode_pair(float first, float second,
                                                                         uint32 first_piece,
                                                                         uint32 second_piece) {
-    static_assert(encodes_pairs<Activation, Format>);
+    static_assert(encodes_pairs<Activation, Format>,
+                  "invact::mantissa_bit::encode_pair: not for this activation or format: use encode()");
     if constexpr (detail::is_same_v<Format, binary32_format>) {
       return {encode_word(first, first_piece), encode_word(second, second_piece)};
     } else {
