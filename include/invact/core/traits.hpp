@@ -60,8 +60,8 @@ inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(
 template <class Format, class = void>
 inline constexpr bool converts_pairs = false;
 template <class Format>
-inline constexpr bool converts_pairs<Format, void_t<decltype(Format::round_pair(0.0f, 0.0f)),
-                                                    decltype(Format::truncate_pair(0.0f, 0.0f))>> =
+inline constexpr bool converts_pairs<
+    Format, void_t<decltype(Format::round_pair(0.0f, 0.0f)), decltype(Format::truncate_pair(0.0f, 0.0f))>> =
     sizeof(typename Format::code) == 2;
 
 template <class T, class = void>
