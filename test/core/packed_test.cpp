@@ -18,7 +18,8 @@ int32 wrapped(int32 sum) { return static_cast<std::int16_t>(sum); }
 
 TEST_CASE("the lanes of a word add, and are bounded, as 16-bit integers each") {
   // Where lanes differ in sign, wrap around, or carry.
-  const uint32 edges[] = {0x0000u, 0x0001u, 0x7ffeu, 0x7fffu, 0x8000u, 0x8001u, 0xfffeu, 0xffffu, 0x7f80u, 0x8080u};
+  const uint32 edges[] = {0x0000u, 0x0001u, 0x7ffeu, 0x7fffu, 0x8000u,
+                          0x8001u, 0xfffeu, 0xffffu, 0x7f80u, 0x8080u};
   std::mt19937 random(4);
   int wrong = 0;
   for (const uint32 low : edges) {

@@ -246,7 +246,8 @@ void check_corners() {
 template <class Format>
 void check_pairs() {
   device_array<uint32> wrong(std::vector<uint32>{0});
-  for (uint32 first = 0; first < 16; ++first) pair_kernel<Format><<<1u << 20, 256>>>(first << 28, wrong.get());
+  for (uint32 first = 0; first < 16; ++first)
+    pair_kernel<Format><<<1u << 20, 256>>>(first << 28, wrong.get());
   cuda(cudaGetLastError());
   require(wrong.copy()[0] == 0, "a pair is encoded as its elements are");
 }

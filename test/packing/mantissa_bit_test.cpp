@@ -96,18 +96,20 @@ std::vector<float> all_truncations() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a pair is encoded as its elements are, bit for bit", "", binary32_format, bfloat16_format,
-                   binary16_format) {
+TEMPLATE_TEST_CASE("a pair is encoded as its elements are, bit for bit", "", binary32_format,
+                   bfloat16_format, binary16_format) {
   STATIC_REQUIRE(mantissa_bit::encodes_pairs<gelu, TestType>);
   const auto values = all_truncations<TestType>();
   // What could spill into the other half of a word.
-  const uint32 neighbours[] = {0xffffffffu, 0x7fffffffu, 0xff800000u, 0xff7fffffu, 0x7f7fffffu, 0x80000000u,
-                               0x00000000u, 0xbf800000u, 0xbf810000u, 0xffff0001u, 0xc77fffffu, 0x80000001u};
+  const uint32 neighbours[] = {0xffffffffu, 0x7fffffffu, 0xff800000u, 0xff7fffffu,
+                               0x7f7fffffu, 0x80000000u, 0x00000000u, 0xbf800000u,
+                               0xbf810000u, 0xffff0001u, 0xc77fffffu, 0x80000001u};
   int wrong = 0;
   uint32 i = 0;
   for (const float y : values) {
     for (const uint32 pieces : {0u, 1u, 2u, 3u}) {
-      const float other = i % 2 == 0 ? float_from_bits(neighbours[i / 2 % 12]) : values[i * 7919u % values.size()];
+      const float other =
+          i % 2 == 0 ? float_from_bits(neighbours[i / 2 % 12]) : values[i * 7919u % values.size()];
       ++i;
       const uint32 own = pieces & 1u, its = pieces >> 1;
       const uint32 code = mantissa_bit::encode<gelu, TestType>(y, own);

@@ -109,7 +109,9 @@ struct half_lanes {
   INVACT_FUNCTION static uint32 add_min(uint32 a, uint32 b, uint32 bound) {
 #if INVACT_DETAIL_PACKED_INTEGERS
     uint32 r;
-    asm("{ .reg .b32 sum; add.s16x2 sum, %1, %2; min.s16x2 %0, sum, %3; }" : "=r"(r) : "r"(a), "r"(b), "r"(bound));
+    asm("{ .reg .b32 sum; add.s16x2 sum, %1, %2; min.s16x2 %0, sum, %3; }"
+        : "=r"(r)
+        : "r"(a), "r"(b), "r"(bound));
     return r;
 #else
     return min(detail::packed_sum(a, b), bound);
@@ -118,7 +120,9 @@ struct half_lanes {
   INVACT_FUNCTION static uint32 add_max(uint32 a, uint32 b, uint32 bound) {
 #if INVACT_DETAIL_PACKED_INTEGERS
     uint32 r;
-    asm("{ .reg .b32 sum; add.s16x2 sum, %1, %2; max.s16x2 %0, sum, %3; }" : "=r"(r) : "r"(a), "r"(b), "r"(bound));
+    asm("{ .reg .b32 sum; add.s16x2 sum, %1, %2; max.s16x2 %0, sum, %3; }"
+        : "=r"(r)
+        : "r"(a), "r"(b), "r"(bound));
     return r;
 #else
     const uint32 sum = detail::packed_sum(a, b);

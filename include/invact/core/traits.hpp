@@ -60,8 +60,8 @@ inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(
 template <class Format, class = void>
 inline constexpr bool converts_pairs = false;
 template <class Format>
-inline constexpr bool converts_pairs<Format, void_t<decltype(Format::round_pair(0.0f, 0.0f)),
-                                                    decltype(Format::truncate_pair(0.0f, 0.0f))>> =
+inline constexpr bool converts_pairs<
+    Format, void_t<decltype(Format::round_pair(0.0f, 0.0f)), decltype(Format::truncate_pair(0.0f, 0.0f))>> =
     sizeof(typename Format::code) == 2;
 
 template <class T, class = void>
@@ -122,7 +122,9 @@ inline constexpr bool is_activation_v = detail::has_activation<T>;
 
 // T has `mask_bits<PieceBits>`, `spent_bits<PieceBits>` and, static and for every Activation and Format,
 // `code encode<Activation, Format>(float y, uint32 piece)` and
-// `uint32 decode<Activation, Format>(code, uint32 mask)`.
+// `uint32 decode<Activation, Format>(code, uint32 mask)`. It may have `encodes_pairs<Activation, Format>` too,
+// and where that is true `fragment<code, 2> encode_pair<Activation, Format>(y0, y1, piece0, piece1)`, which
+// must equal two encode() and which fragments are then encoded by.
 template <class T>
 inline constexpr bool is_packing_v = detail::has_packing<T>;
 

@@ -23,8 +23,8 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The one-bit encoding of negative y for all lanes of a word at once, without compares: GELU's forward in
-// bfloat16 takes a GPU half the instructions that it takes with encode() element by element.
+// The one-bit encoding of negative y for all lanes of a word at once, without compares. In sm_90a code, with the
+// piece and the rounding, 7.5 instructions an element in 16-bit storage, where encode() takes 29 (nvcc 13.0).
 template <class Lanes, class Format>
 struct negative_parity {
   // The lowest code of piece 1, and of piece 0: as signed integers, codes of negative numbers ascend in
@@ -56,8 +56,8 @@ struct negative_parity {
         Lanes::add_max(finite, masked_difference(finite, smallest, Lanes::all(1u)), smallest);
     // The rounded code where it carries no index, else the lowest integer: moved so that the former come
     // first, and back.
-    const uint32 moved =
-        Lanes::add_min(rounded, Lanes::all(0u - Format::infinity), Lanes::all(Format::sign - Format::infinity));
+    const uint32 moved = Lanes::add_min(rounded, Lanes::all(0u - Format::infinity),
+                                        Lanes::all(Format::sign - Format::infinity));
     return Lanes::add_max(moved, Lanes::all(Format::infinity), nearest);
   }
 };
@@ -106,16 +106,18 @@ struct mantissa_bit {
   // Whether encode_pair() exists: for two pieces told apart by the lowest bit of negative y, in float and in
   // formats that convert pairs.
   template <class Activation, class Format>
-  static constexpr bool encodes_pairs =
-      piece_bits_v<Activation> == 1 && Activation::ambiguous == ambiguous_range::negative &&
-      (detail::is_same_v<Format, binary32_format> || detail::converts_pairs<Format>);
+  static constexpr bool encodes_pairs = piece_bits_v<Activation> == 1 &&
+                                        Activation::ambiguous == ambiguous_range::negative &&
+                                        (detail::is_same_v<Format, binary32_format> ||
+                                         detail::converts_pairs<Format>);
 
   // encode() of two elements, bit for bit.
   template <class Activation, class Format>
   INVACT_FUNCTION static fragment<typename Format::code, 2> encode_pair(float first, float second,
                                                                         uint32 first_piece,
                                                                         uint32 second_piece) {
-    static_assert(encodes_pairs<Activation, Format>);
+    static_assert(encodes_pairs<Activation, Format>,
+                  "invact::mantissa_bit::encode_pair: not for this activation or format: use encode()");
     if constexpr (detail::is_same_v<Format, binary32_format>) {
       return {encode_word(first, first_piece), encode_word(second, second_piece)};
     } else {
@@ -162,9 +164,9 @@ struct mantissa_bit {
     constexpr int dropped_bits = binary32_format::mantissa_bits - Format::mantissa_bits;
     uint32 truncated;
     if constexpr (Format::infinity << dropped_bits == float_infinity_bits) {
-      truncated = Format::truncate_pair(
-          float_from_bits(parity::template untie<dropped_bits>(float_bits(first))),
-          float_from_bits(parity::template untie<dropped_bits>(float_bits(second))));
+      truncated =
+          Format::truncate_pair(float_from_bits(parity::template untie<dropped_bits>(float_bits(first))),
+                                float_from_bits(parity::template untie<dropped_bits>(float_bits(second))));
     } else {
       // A subnormal code's lowest bit may be any bit of y: look at the codes.
       const uint32 codes = Format::truncate_pair(first, second);
