@@ -4,6 +4,9 @@
 #include "options.hpp"
 #include "progress.hpp"
 #include "trial.hpp"
+#include "variants.hpp"
+
+#include <Eigen/Core>
 
 #include <cctype>
 #include <cstdio>
@@ -14,31 +17,30 @@
 namespace {
 
 using namespace char_lm;
-using storage = invact::bfloat16;
-
-template <class Activation>
-std::vector<variant<storage>> variants(sabotage how) {
-  return {{"input saved", standard_factory<Activation, storage>()},
-          {"bitmask", inverted_factory<Activation, storage, invact::bitmask>(how)},
-          {"mantissa bit", inverted_factory<Activation, storage, invact::mantissa_bit>(how)}};
-}
 
 // Results of every seed, in the order of the variants.
 std::vector<std::vector<variant_result>> train(const options& chosen, const corpus& text,
                                                const network_shape& shape,
-                                               const std::vector<variant<storage>>& contestants) {
+                                               const std::vector<variant>& contestants) {
   schedule plan;
   plan.steps = chosen.steps;
   progress_bar progress(static_cast<long>(chosen.seeds) * plan.steps);
   std::vector<std::vector<variant_result>> results(static_cast<std::size_t>(chosen.seeds));
+  const auto train_seed = [&](int seed) {
+    results[static_cast<std::size_t>(seed)] =
+        run_trial(text, shape, plan, contestants, static_cast<unsigned>(seed) + 1, [&] { progress.tick(); });
+  };
+  if (chosen.use_cuda) {
+    // There is one GPU, and what is timed has it to itself. Besides, its errors are thrown, which
+    // nothing may be out of a parallel loop.
+    for (int seed = 0; seed < chosen.seeds; ++seed) train_seed(seed);
+    return results;
+  }
   // Seeds are independent, so each has a core of its own; what is timed runs on one thread.
 #if defined(_OPENMP)
 #pragma omp parallel for schedule(dynamic)
 #endif
-  for (int seed = 0; seed < chosen.seeds; ++seed) {
-    results[static_cast<std::size_t>(seed)] =
-        run_trial(text, shape, plan, contestants, static_cast<unsigned>(seed) + 1, [&] { progress.tick(); });
-  }
+  for (int seed = 0; seed < chosen.seeds; ++seed) train_seed(seed);
   return results;
 }
 
@@ -50,7 +52,7 @@ double mean(const std::vector<std::vector<variant_result>>& results, std::size_t
 }
 
 // Prints the table; returns what is wrong, a line each.
-std::vector<std::string> report(const std::vector<variant<storage>>& contestants,
+std::vector<std::string> report(const std::vector<variant>& contestants,
                                 const std::vector<std::vector<variant_result>>& results) {
   using r = variant_result;
   std::printf("\n%-13s %10s %10s %21s %9s %12s %12s %9s\n", "", "train", "held-out", "held-out, from saved",
@@ -100,16 +102,16 @@ std::vector<std::string> report(const std::vector<variant<storage>>& contestants
 }
 
 // What the trained network writes after the held-out part's first window.
-std::string sample(const corpus& text, const network_shape& shape, const variant<storage>& v,
-                   const Eigen::VectorXf& parameters, int length) {
+std::string sample(const corpus& text, trainer& net, int length) {
   constexpr float temperature_inverse = 1.25f;
-  network<storage> net(shape, v.make_activation);
   std::mt19937_64 random(1);
   const token* const prompt = text.window(text.held_out().front());
   std::vector<token> written(prompt, prompt + text.context());
   for (int i = 0; i < length; ++i) {
     const batch data(text.context(), {written.end() - static_cast<std::ptrdiff_t>(text.context()), written.end()});
-    const Eigen::ArrayXf p = net.forward(parameters, data).row(0).array().pow(temperature_inverse).eval();
+    const std::vector<float> probabilities = net.probabilities(data);
+    const Eigen::ArrayXf p =
+        Eigen::Map<const Eigen::ArrayXf>(probabilities.data(), text.vocabulary()).pow(temperature_inverse);
     float left = std::uniform_real_distribution<float>(0.0f, p.sum())(random);
     Eigen::Index next = 0;
     while (next + 1 < p.size() && left >= p[next]) left -= p[next++];
@@ -127,8 +129,8 @@ int run(const options& chosen) {
   network_shape shape{};
   const corpus text(read_text(chosen.text), static_cast<int>(shape.context));
   shape.vocabulary = text.vocabulary();
-  const auto contestants =
-      chosen.use_silu ? variants<invact::silu>(chosen.how) : variants<invact::gelu>(chosen.how);
+  const std::vector<variant> contestants =
+      (chosen.use_cuda ? cuda_variants : cpu_variants)(chosen.use_silu, chosen.how);
   std::printf("%zu characters, %d of them different, %zu held out; %s, bfloat16; %ld parameters; "
               "%d seeds of %d steps\n",
               text.size(), text.vocabulary(), text.held_out().size(), chosen.use_silu ? "SiLU" : "GELU",
@@ -140,7 +142,7 @@ int run(const options& chosen) {
 
   constexpr std::size_t bitmask = 1;
   std::printf("\nwritten by the %s variant:\n%s\n\n", contestants[bitmask].name.c_str(),
-              sample(text, shape, contestants[bitmask], results[0][bitmask].parameters, 400).c_str());
+              sample(text, *contestants[bitmask].make(shape, results[0][bitmask].parameters), 400).c_str());
   for (const std::string& failure : failures) std::printf("NOT EQUIVALENT: %s\n", failure.c_str());
   if (failures.empty()) {
     std::printf("equivalent: held-out losses within +-%.3f nats at the 5 %% level, gradients within %.0f %%\n",

@@ -1,7 +1,7 @@
 // The command line.
 #pragma once
 
-#include "activation_layer.hpp"
+#include "sabotage.hpp"
 
 #include <stdexcept>
 #include <string>
@@ -11,6 +11,7 @@ namespace char_lm {
 struct options {
   std::string text = CHAR_LM_DEFAULT_TEXT;  // a file, or a folder of sources
   bool use_silu = false;
+  bool use_cuda = false;
   int seeds = 4;
   int steps = 2000;
   sabotage how = sabotage::none;
@@ -18,7 +19,7 @@ struct options {
 };
 
 inline constexpr const char* usage =
-    "usage: train_char_lm [TEXT] [--activation gelu|silu] [--seeds N] [--steps N]\n"
+    "usage: train_char_lm [TEXT] [--activation gelu|silu] [--device cpu|cuda] [--seeds N] [--steps N]\n"
     "                     [--sabotage inverted-bits|left-one]\n"
     "\n"
     "Trains a character-level language model on TEXT (a file, or a folder of C++ sources; by default\n"
@@ -26,12 +27,13 @@ inline constexpr const char* usage =
     "in its place; compares the three.\n"
     "\n"
     "  --activation  gelu, the default, or silu\n"
+    "  --device      where to train: cpu, the default, or cuda, the first NVIDIA GPU\n"
     "  --seeds       independent trainings of each variant, 3 to 100; 4 by default\n"
     "  --steps       steps of each training, 50 to 1000000; 2000 by default\n"
     "  --sabotage    breaks the library's backward on purpose: exchanges the two pieces, or takes the left\n"
     "                one for a straight line of slope 1\n"
     "\n"
-    "exit status: 0 all variants are equivalent, 1 one is not, 2 wrong usage or unreadable text\n";
+    "exit status: 0 all variants are equivalent, 1 one is not, 2 wrong usage, unreadable text, or no GPU\n";
 
 // Throws std::invalid_argument that names the option.
 inline int parse_count(const std::string& option, const std::string& text, int low, int high) {
@@ -66,6 +68,12 @@ inline options parse(int argc, const char* const* argv) {
         throw std::invalid_argument("--activation is gelu or silu, not \"" + name + "\"");
       }
       o.use_silu = name == "silu";
+    } else if (option == "--device") {
+      const std::string name = value();
+      if (name != "cpu" && name != "cuda") {
+        throw std::invalid_argument("--device is cpu or cuda, not \"" + name + "\"");
+      }
+      o.use_cuda = name == "cuda";
     } else if (option == "--seeds") {
       o.seeds = parse_count(option, value(), 3, 100);
     } else if (option == "--steps") {

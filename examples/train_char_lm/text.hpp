@@ -50,6 +50,9 @@ class batch {
   // The `context` tokens of window i, and the token after it.
   const token* window(int i) const { return windows_.data() + static_cast<std::size_t>(i) * context_; }
   token target(int i) const { return targets_[static_cast<std::size_t>(i)]; }
+  // All of them, one window after the other.
+  const std::vector<token>& windows() const { return windows_; }
+  const std::vector<token>& targets() const { return targets_; }
 
  private:
   std::size_t context_;

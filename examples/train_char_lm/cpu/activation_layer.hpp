@@ -13,7 +13,7 @@
 #include <functional>
 #include <memory>
 
-namespace char_lm {
+namespace char_lm::cpu {
 
 template <class Storage>
 class activation_layer {
@@ -115,29 +115,6 @@ class inverted_layer : public activation_layer<typename Op::storage_type> {
   tensor<invact::uint8> mask_;  // stays empty where the piece is a bit of y
 };
 
-// Wrong on purpose, to show that the equivalence test can fail. Each wraps the approximant that the op
-// would have used, through the library's own extension point.
-enum class sabotage { none, inverted_bits, left_one };
-
-// Reads the piece bit of every y that carries one the wrong way round.
-template <class Approximant>
-struct with_inverted_bits {
-  template <class Activation>
-  INVACT_FUNCTION static float evaluate(const Activation& f, float y, invact::uint32 piece) {
-    const invact::uint32 carries = invact::float_bits(y) >> 31;
-    return Approximant::evaluate(f, y, piece ^ carries);
-  }
-};
-
-// Takes the left piece for the linear branch.
-template <class Approximant>
-struct with_left_one {
-  template <class Activation>
-  INVACT_FUNCTION static float evaluate(const Activation& f, float y, invact::uint32 piece) {
-    return piece != 0 ? 1.0f : Approximant::evaluate(f, y, piece);
-  }
-};
-
 template <class Storage>
 using layer_factory = std::function<std::unique_ptr<activation_layer<Storage>>()>;
 
@@ -146,24 +123,4 @@ auto make_factory() {
   return [] { return std::make_unique<Layer>(); };
 }
 
-template <class Activation, class Storage>
-layer_factory<Storage> standard_factory() {
-  return make_factory<saved_input<Activation, Storage>>();
-}
-
-template <class Activation, class Storage, class Packing>
-layer_factory<Storage> inverted_factory(sabotage how) {
-  using invact::inverted;
-  using op = inverted<Activation, Storage, Packing>;
-  using shipped = typename op::approximant_type;
-  using swapped = inverted<Activation, Storage, Packing, with_inverted_bits<shipped>>;
-  using linear = inverted<Activation, Storage, Packing, with_left_one<shipped>>;
-  switch (how) {
-    case sabotage::inverted_bits: return make_factory<inverted_layer<swapped>>();
-    case sabotage::left_one: return make_factory<inverted_layer<linear>>();
-    case sabotage::none: break;
-  }
-  return make_factory<inverted_layer<op>>();
-}
-
-}  // namespace char_lm
+}  // namespace char_lm::cpu

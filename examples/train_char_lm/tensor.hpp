@@ -1,13 +1,12 @@
-// The memory that tensors live in, counted as it is handed out.
+// Tensors, and the memory that they live in, counted as it is handed out.
 //
-// Every tensor of the network, saved or passing, comes from one counting_resource. What it holds when a
+// Every tensor of a network, saved or passing, comes from one counting_resource. What it holds when a
 // backward pass begins is therefore what the backward needs: a buffer kept by mistake would show up in
 // the table, which a formula would not.
+//
+// Nothing here reads or writes a tensor's elements, so that the same classes serve memory of the host and
+// of a GPU: the resource below the counting one decides.
 #pragma once
-
-#include <invact/core/storage.hpp>
-
-#include <Eigen/Core>
 
 #include <algorithm>
 #include <cstddef>
@@ -16,35 +15,32 @@
 
 namespace char_lm {
 
-using index = Eigen::Index;
-using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using matrix_view = Eigen::Map<matrix>;
-using const_matrix_view = Eigen::Map<const matrix>;
+using index = std::ptrdiff_t;
 
-// Passes requests on to a pool and counts the bytes that are live.
+// Passes requests on and counts the bytes that are live.
 class counting_resource : public std::pmr::memory_resource {
  public:
+  explicit counting_resource(std::pmr::memory_resource& upstream) : upstream_(upstream) {}
+
   std::size_t live() const { return live_; }
   std::size_t peak() const { return peak_; }
 
  private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    void* const p = pool_.allocate(bytes, alignment);
+    void* const p = upstream_.allocate(bytes, alignment);
     live_ += bytes;
     peak_ = std::max(peak_, live_);
     return p;
   }
   void do_deallocate(void* p, std::size_t bytes, std::size_t alignment) override {
-    pool_.deallocate(p, bytes, alignment);
+    upstream_.deallocate(p, bytes, alignment);
     live_ -= bytes;
   }
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override {
     return this == &other;
   }
 
-  // The pool keeps freed buffers for the next step: without it each step would fault its pages anew.
-  std::pmr::unsynchronized_pool_resource pool_{
-      std::pmr::pool_options{0, std::size_t{1} << 24}};
+  std::pmr::memory_resource& upstream_;
   std::size_t live_ = 0;
   std::size_t peak_ = 0;
 };
@@ -72,6 +68,7 @@ class tensor {
   index rows() const { return rows_; }
   index cols() const { return cols_; }
   index size() const { return rows_ * cols_; }
+  std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(T); }
   T* data() { return data_; }
   const T* data() const { return data_; }
   std::pmr::memory_resource& memory() const { return *memory_; }
@@ -79,7 +76,6 @@ class tensor {
  private:
   static constexpr std::size_t alignment = 64;
 
-  std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(T); }
   void swap(tensor& other) noexcept {
     std::swap(memory_, other.memory_);
     std::swap(rows_, other.rows_);
@@ -92,27 +88,5 @@ class tensor {
   index cols_ = 0;
   T* data_ = nullptr;
 };
-
-inline matrix_view view(tensor<float>& t) { return {t.data(), t.rows(), t.cols()}; }
-inline const_matrix_view view(const tensor<float>& t) { return {t.data(), t.rows(), t.cols()}; }
-
-// `from` rounded to T.
-template <class T>
-tensor<T> rounded(const tensor<float>& from) {
-  tensor<T> to(from.rows(), from.cols(), from.memory());
-  for (index i = 0; i < from.size(); ++i) {
-    to.data()[i] = invact::storage_traits<T>::round(from.data()[i]);
-  }
-  return to;
-}
-
-template <class T>
-tensor<float> widened(const tensor<T>& from) {
-  tensor<float> to(from.rows(), from.cols(), from.memory());
-  for (index i = 0; i < from.size(); ++i) {
-    to.data()[i] = invact::storage_traits<T>::load(from.data()[i]);
-  }
-  return to;
-}
 
 }  // namespace char_lm

@@ -1,109 +1,68 @@
-// The language model: embeddings of a window of characters -> linear -> residual blocks
-// (linear -> activation under test -> linear) -> linear -> softmax over the next character.
+// The network on the CPU, and its optimiser.
 //
 // Products and the residual stream are float; what is saved for the backward is Storage, as in training
 // with autocast. A linear layer saves its input, once: the second one of a block saves the activation's y.
 #pragma once
 
+#include "../parameter_layout.hpp"
+#include "../schedule.hpp"
+#include "../text.hpp"
 #include "activation_layer.hpp"
-#include "text.hpp"
 
-#include <cmath>
 #include <memory>
-#include <random>
+#include <utility>
 #include <vector>
 
-namespace char_lm {
+namespace char_lm::cpu {
 
-struct network_shape {
-  index vocabulary;
-  index context = 16;    // characters of a window
-  index embedding = 16;  // width of a character's embedding
-  index width = 64;      // of the residual stream
-  index hidden = 256;    // activations of a block
-  index blocks = 3;
-};
+inline matrix_view view(const slice& s, Eigen::VectorXf& v) { return {v.data() + s.offset, s.rows, s.cols}; }
+inline const_matrix_view view(const slice& s, const Eigen::VectorXf& v) {
+  return {v.data() + s.offset, s.rows, s.cols};
+}
 
-// Where a weight or bias lies in the one vector of parameters.
-struct slice {
-  index offset;
-  index rows;
-  index cols;
-
-  matrix_view of(Eigen::VectorXf& v) const { return {v.data() + offset, rows, cols}; }
-  const_matrix_view of(const Eigen::VectorXf& v) const { return {v.data() + offset, rows, cols}; }
-};
-
-struct linear_slices {
-  slice weight;  // inputs x outputs
-  slice bias;    // 1 x outputs
-};
-
-// The parameters of a network, all in one vector: what the optimiser, the comparison of gradients and
-// the copies between variants work on.
-class parameter_layout {
+class adam {
  public:
-  explicit parameter_layout(const network_shape& shape) {
-    embedding = add(shape.vocabulary, shape.embedding);
-    input = add_linear(shape.context * shape.embedding, shape.width);
-    for (index b = 0; b < shape.blocks; ++b) {
-      up.push_back(add_linear(shape.width, shape.hidden));
-      down.push_back(add_linear(shape.hidden, shape.width));
-    }
-    output = add_linear(shape.width, shape.vocabulary);
+  template <class Network>
+  explicit adam(const Network& of)
+      : mean_(Eigen::ArrayXf::Zero(of.layout().size())), square_(Eigen::ArrayXf::Zero(of.layout().size())) {}
+
+  void step(const Eigen::VectorXf& gradient, float rate, Eigen::VectorXf& parameters) {
+    const adam_step now(rate, ++steps_);
+    mean_ += (1.0f - adam_step::mean_decay) * (gradient.array() - mean_);
+    square_ += (1.0f - adam_step::square_decay) * (gradient.array().square() - square_);
+    parameters.array() -=
+        now.rate * now.mean_scale * mean_ / ((now.square_scale * square_).sqrt() + adam_step::epsilon);
   }
-
-  index size() const { return size_; }
-
-  // Weights whose outputs have about the variance of their inputs, so that x covers both pieces of the
-  // activation from the first step; biases of zero.
-  Eigen::VectorXf initial(std::mt19937_64& random) const {
-    Eigen::VectorXf values = Eigen::VectorXf::Zero(size_);
-    const auto fill = [&](const slice& s, float deviation) {
-      std::normal_distribution<float> normal(0.0f, deviation);
-      matrix_view m = s.of(values);
-      for (index i = 0; i < m.size(); ++i) m.data()[i] = normal(random);
-    };
-    const auto fill_linear = [&](const linear_slices& l) {
-      fill(l.weight, 1.0f / std::sqrt(static_cast<float>(l.weight.rows)));
-    };
-    fill(embedding, 1.0f);
-    fill_linear(input);
-    for (const linear_slices& l : up) fill_linear(l);
-    for (const linear_slices& l : down) fill_linear(l);
-    fill_linear(output);
-    return values;
-  }
-
-  slice embedding;
-  linear_slices input;
-  std::vector<linear_slices> up;
-  std::vector<linear_slices> down;
-  linear_slices output;
 
  private:
-  slice add(index rows, index cols) {
-    const slice s{size_, rows, cols};
-    size_ += rows * cols;
-    return s;
-  }
-  linear_slices add_linear(index inputs, index outputs) {
-    const slice weight = add(inputs, outputs);
-    return {weight, add(1, outputs)};
-  }
-
-  index size_ = 0;
+  Eigen::ArrayXf mean_;
+  Eigen::ArrayXf square_;
+  float steps_ = 0;
 };
 
 template <class Storage>
 class network {
  public:
+  using parameters = Eigen::VectorXf;
+  using gradient = Eigen::VectorXf;
+  using optimizer = adam;
+
   network(const network_shape& shape, const layer_factory<Storage>& make_activation)
       : layout_(shape), blocks_(static_cast<std::size_t>(shape.blocks)) {
     for (block& b : blocks_) b.activation = make_activation();
   }
 
   const counting_resource& memory() const { return memory_; }
+  const parameter_layout& layout() const { return layout_; }
+
+  static Eigen::VectorXf upload(const std::vector<float>& values) {
+    return Eigen::Map<const Eigen::VectorXf>(values.data(), static_cast<index>(values.size()));
+  }
+  template <class Matrix>
+  static std::vector<float> download(const Matrix& values) {
+    return {values.data(), values.data() + values.size()};
+  }
+  Eigen::VectorXf new_gradient() const { return Eigen::VectorXf(layout_.size()); }
 
   // The probabilities of the token that follows each window. What backward() needs stays live.
   const_matrix_view forward(const Eigen::VectorXf& parameters, const batch& data) {
@@ -112,7 +71,7 @@ class network {
       block& kept = blocks_[b];
       kept.input = rounded<Storage>(stream);
       kept.y = kept.activation->forward(product(parameters, layout_.up[b], widened(kept.input)),
-                                        layout_.up[b].bias.of(parameters).data());
+                                        view(layout_.up[b].bias, parameters).data());
       view(stream) += view(linear(parameters, layout_.down[b], widened(kept.y)));
     }
     head_input_ = rounded<Storage>(stream);
@@ -143,7 +102,7 @@ class network {
       weight_gradient(layout_.down[b], widened(kept.y), d_stream, gradient);
       bias_gradient(layout_.down[b], d_stream, gradient);
       tensor<float> d_hidden = input_gradient(parameters, layout_.down[b], d_stream);
-      kept.activation->backward(kept.y, d_hidden, layout_.up[b].bias.of(gradient).data());
+      kept.activation->backward(kept.y, d_hidden, view(layout_.up[b].bias, gradient).data());
       kept.y = {};
       weight_gradient(layout_.up[b], widened(kept.input), d_hidden, gradient);
       kept.input = {};
@@ -165,7 +124,7 @@ class network {
 
   // The concatenated embeddings of each window.
   tensor<float> embedded(const Eigen::VectorXf& parameters, const batch& data) {
-    const const_matrix_view table = layout_.embedding.of(parameters);
+    const const_matrix_view table = view(layout_.embedding, parameters);
     tensor<float> out(data.size(), layout_.input.weight.rows, memory_);
     for (int r = 0; r < data.size(); ++r) {
       for (index c = 0; c * table.cols() < out.cols(); ++c) {
@@ -177,7 +136,7 @@ class network {
 
   void add_embedding_gradient(const batch& data, const tensor<float>& d_embedded,
                               Eigen::VectorXf& gradient) const {
-    matrix_view table = layout_.embedding.of(gradient);
+    matrix_view table = view(layout_.embedding, gradient);
     table.setZero();
     for (int r = 0; r < data.size(); ++r) {
       for (index c = 0; c * table.cols() < d_embedded.cols(); ++c) {
@@ -189,39 +148,40 @@ class network {
   tensor<float> product(const Eigen::VectorXf& parameters, const linear_slices& layer,
                         const tensor<float>& input) {
     tensor<float> out(input.rows(), layer.weight.cols, memory_);
-    view(out).noalias() = view(input) * layer.weight.of(parameters);
+    view(out).noalias() = view(input) * view(layer.weight, parameters);
     return out;
   }
 
   tensor<float> linear(const Eigen::VectorXf& parameters, const linear_slices& layer,
                        const tensor<float>& input) {
     tensor<float> out = product(parameters, layer, input);
-    view(out).rowwise() += layer.bias.of(parameters).row(0);
+    view(out).rowwise() += view(layer.bias, parameters).row(0);
     return out;
   }
 
   tensor<float> input_gradient(const Eigen::VectorXf& parameters, const linear_slices& layer,
                                const tensor<float>& d_output) {
     tensor<float> d_input(d_output.rows(), layer.weight.rows, memory_);
-    view(d_input).noalias() = view(d_output) * layer.weight.of(parameters).transpose();
+    view(d_input).noalias() = view(d_output) * view(layer.weight, parameters).transpose();
     return d_input;
   }
 
   static void weight_gradient(const linear_slices& layer, const tensor<float>& input,
                               const tensor<float>& d_output, Eigen::VectorXf& gradient) {
-    layer.weight.of(gradient).noalias() = view(input).transpose() * view(d_output);
+    view(layer.weight, gradient).noalias() = view(input).transpose() * view(d_output);
   }
 
   static void bias_gradient(const linear_slices& layer, const tensor<float>& d_output,
                             Eigen::VectorXf& gradient) {
-    layer.bias.of(gradient) = view(d_output).colwise().sum();
+    view(layer.bias, gradient) = view(d_output).colwise().sum();
   }
 
   parameter_layout layout_;
-  counting_resource memory_;  // before the tensors, which it must outlive
+  buffer_pool pool_;
+  counting_resource memory_{pool_};  // before the tensors, which it must outlive
   std::vector<block> blocks_;
   tensor<Storage> head_input_;
   tensor<float> probabilities_;
 };
 
-}  // namespace char_lm
+}  // namespace char_lm::cpu

@@ -1,0 +1,13 @@
+// In place of variants.cu in a build without nvcc or cuBLAS.
+#include "../variants.hpp"
+
+#include <stdexcept>
+
+namespace char_lm {
+
+std::vector<variant> cuda_variants(bool, sabotage) {
+  throw std::runtime_error(
+      "--device cuda: this build has no CUDA: set INVACT_ENABLE_CUDA where nvcc and cuBLAS are");
+}
+
+}  // namespace char_lm
