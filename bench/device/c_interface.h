@@ -1,0 +1,21 @@
+/* The library's forward and backward over one run of elements, for benchmarks in other languages and so that the
+   benchmarks of one build share one copy of the kernels. Names as in the library: activation "gelu" or
+   "silu", storage "float", "half" or "bfloat16", packing "bitmask" or "mantissa_bit", whose mask is ignored.
+   Returns a cudaError_t, cudaErrorInvalidValue for an unknown name. */
+#ifndef INVACT_BENCH_C_INTERFACE_H
+#define INVACT_BENCH_C_INTERFACE_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+int invact_bench_forward(const char* activation, const char* storage, const char* packing, long long n,
+                         const void* x, void* y, void* mask, void* stream);
+int invact_bench_backward(const char* activation, const char* storage, const char* packing, long long n,
+                          const void* dy, const void* y, const void* mask, void* dx, void* stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
