@@ -35,18 +35,18 @@ class standard_kernels {
   using op = standard<Activation, T>;
 
  public:
-  static constexpr const char* names[] = {"256x1", "256x2", "256x4"};
+  static constexpr const char* names[] = {"128x1", "128x2", "128x4"};
   static constexpr int count = 3;
 
   static void forward(int policy, int64 n, const T* x, T* y, cudaStream_t stream) {
-    if (policy == 0) forward_run<256, 1>(op{}, n, x, y, nullptr, stream);
-    if (policy == 1) forward_run<256, 2>(op{}, n, x, y, nullptr, stream);
-    if (policy == 2) forward_run<256, 4>(op{}, n, x, y, nullptr, stream);
+    if (policy == 0) forward_run<128, 1>(op{}, n, x, y, nullptr, stream);
+    if (policy == 1) forward_run<128, 2>(op{}, n, x, y, nullptr, stream);
+    if (policy == 2) forward_run<128, 4>(op{}, n, x, y, nullptr, stream);
   }
   static void backward(int policy, int64 n, const T* dy, const T* x, T* dx, cudaStream_t stream) {
-    if (policy == 0) backward_run<256, 1>(op{}, n, dy, x, nullptr, dx, stream);
-    if (policy == 1) backward_run<256, 2>(op{}, n, dy, x, nullptr, dx, stream);
-    if (policy == 2) backward_run<256, 4>(op{}, n, dy, x, nullptr, dx, stream);
+    if (policy == 0) backward_run<128, 1>(op{}, n, dy, x, nullptr, dx, stream);
+    if (policy == 1) backward_run<128, 2>(op{}, n, dy, x, nullptr, dx, stream);
+    if (policy == 2) backward_run<128, 4>(op{}, n, dy, x, nullptr, dx, stream);
   }
 
   // The fastest of run(policy, stream).
