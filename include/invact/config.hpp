@@ -16,8 +16,9 @@
 #define INVACT_HOST_DEVICE
 #endif
 
-// True while the compiler generates device code. Only the hardware's conversions, its packed integers and its
-// approximate sqrt, ex2, lg2 and rcp differ between host and device; core/ and this file alone test this macro.
+// True while the compiler generates device code. Only the hardware's conversions, its packed integers, its
+// approximate sqrt, ex2, lg2 and rcp, how core's bit tests, selections and clamps are spelled, and what
+// Math::fuses() chooses differ between host and device; core/ and this file alone test this macro.
 #if defined(__CUDA_ARCH__)
 #define INVACT_DEVICE_CODE 1
 #else

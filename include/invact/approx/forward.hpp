@@ -66,14 +66,15 @@ struct silu_float_evaluator {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float x) {
     if constexpr (Math::fuses()) {
-      // e's exponent stays at or above -135, and is -135 only where y is below 2^-126. So 2^8 * e has a
-      // float for its power of two, or the zero that is wanted; 2^-8 goes to the factors.
+      // e's exponent stays at or above -135, and is -135 only where y is below 2^-126: there 2^8 times its
+      // power of two becomes the zero that is wanted. The power may be subnormal, and not the factor of
+      // it, which would lose bits where x is small.
       const float a = minimum(absolute(x), 93.5f);
-      const detail::reduced_exponent r = detail::reduce_exponent(a, -detail::log2e, -detail::log2e_low);
-      const detail::scaled_exponential e = detail::exp2_of(r);
-      const float power = e.power_of_two(8);
-      const float v = detail::divide<Math>(e.significand_times(0x1p-8f * a),
-                                           fused_multiply_add(e.significand_times(0x1p-8f), power, 1.0f));
+      const detail::scaled_exponential e =
+          detail::exp2_of(detail::reduce_exponent(a, -detail::log2e, -detail::log2e_low));
+      const float power = e.power_of_two(8) * 0x1p-8f;
+      const float v = detail::divide<Math>(
+          e.significand_times(a), fused_multiply_add(e.significand_times(1.0f), power, 1.0f));
       return positive_part_minus_product(x, v, power);
     } else {
       constexpr float largest = 104.0f;
