@@ -237,7 +237,7 @@ def measure(library, activation, storage, log2n, t, options):
         try:
             pairs["compile"] = compiled(activation, t)
         except Exception as error:  # of any class: a missing C compiler, a Triton that does not fit
-            problem = f"torch.compile: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+            problem = f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     rows = []
     for direction in DIRECTIONS:
         index = DIRECTIONS.index(direction)

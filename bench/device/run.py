@@ -122,6 +122,11 @@ def tail(output, count=3):
     return " / ".join(line.strip() for line in output.strip().splitlines()[-count:])[:300]
 
 
+def reason(output):
+    """Why a program that exits with SKIPPED says it did."""
+    return output.strip().removeprefix("skipped: ")
+
+
 def find(program):
     return shutil.which(program) or shutil.which(program, path="/usr/local/cuda/bin")
 
@@ -224,7 +229,7 @@ def benchmark(steps, program, *arguments):
     output, status = steps.command(program.name, [program, f"--benchmark_out={data}", "--benchmark_out_format=json",
                                                   *arguments], 240)
     if status == SKIPPED:
-        raise Skipped(output.strip())
+        raise Skipped(reason(output))
     if not data.exists():
         raise Failed(tail(output))
     every = json.loads(data.read_text())["benchmarks"]
@@ -238,7 +243,7 @@ def benchmark(steps, program, *arguments):
 def launch_policies(steps, program):
     output, status = steps.command("launch_policies", [program], 120)
     if status == SKIPPED:
-        raise Skipped(output.strip())
+        raise Skipped(reason(output))
     if status != 0:
         raise Failed(tail(output))
     return output.strip(), "ok"
@@ -251,7 +256,7 @@ def pytorch(steps, folder, arguments):
     output, status = steps.command("pytorch", [sys.executable, ROOT / "bench/device/pytorch.py", "--library", library,
                                                "--json", data, *arguments], 240)
     if status == SKIPPED:
-        raise Skipped(output.strip().removeprefix("skipped: "))
+        raise Skipped(reason(output))
     if status != 0:
         raise Failed(tail(output))
     result = json.loads(data.read_text())
@@ -369,7 +374,7 @@ def targets(results, storages):
         values = [figures["peak"] for (_, _, kernel), figures in results.dram.items() if kernel == direction]
         value = min(values) if values else None
         state = "not measured" if value is None else "met" if value >= DRAM_PEAK else "**NOT met**"
-        rows.append([direction, f"{DRAM_PEAK} %", number(value, 1) + " %", state])
+        rows.append([direction, f"{DRAM_PEAK} %", "–" if value is None else f"{value:.1f} %", state])
     return lines + table(["", "at least", "of peak", ""], rows)
 
 
@@ -434,10 +439,10 @@ def report(context, steps, results, shapes, policies, torch, storages):
             lines += elementwise_table(results, storages, log2n)
     if shapes:
         lines += ["## Shapes", "",
-                  "bench/device/shapes_bench.cu, GELU in bfloat16. `plain`: the forward or backward of as many elements",
-                  "in one aligned run.", ""] + shapes_table(shapes)
+                  "bench/device/shapes_bench.cu, GELU in bfloat16. `plain`: the forward or backward of as many",
+                  "elements in one aligned run.", ""] + shapes_table(shapes)
     if torch:
-        lines += ["## PyTorch", "", f"bench/device/pytorch.py, PyTorch {torch['torch']}: eager's time over each other's.",
+        lines += ["## PyTorch", "", f"bench/device/pytorch.py, PyTorch {torch['torch']}: eager's time over that of each.",
                   "`copy` moves the tensors' bytes, without a mask; `autograd` is what a user calls.", ""]
         for log2n in sorted({row["log2n"] for row in torch["rows"]}, reverse=True):
             lines += [f"### n = 2^{log2n}" + ("" if log2n == LARGE else ", 20 calls in a graph"), ""]
