@@ -46,3 +46,10 @@ if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
   find_program(INVACT_CLANGXX NAMES clang++ clang++-19 clang++-18 clang++-17 clang++-16 clang++-15 clang++-14)
   mark_as_advanced(INVACT_CLANGXX)
 endif()
+
+# What the programs that need a GPU to run are compiled for (`native`: the one that is here), and the target
+# that builds them all.
+if(INVACT_HAS_CUDA)
+  set(INVACT_GPU_ARCHITECTURES "80-real;90a-real;100a-real" CACHE STRING "GPU architectures of tests and benchmarks")
+  add_custom_target(invact_gpu_programs)
+endif()

@@ -14,8 +14,6 @@ set(INVACT_HAS_CUDA FALSE)
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   set(CMAKE_CUDA_ARCHITECTURES 80)
 endif()
-# What the programs that run on a GPU are compiled for; `native` where one is.
-set(INVACT_GPU_ARCHITECTURES "80-real;90a-real;100a-real" CACHE STRING "GPU architectures of tests and benchmarks")
 include(CheckLanguage)
 check_language(CUDA)
 if(CMAKE_CUDA_COMPILER)
