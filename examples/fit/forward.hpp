@@ -98,7 +98,7 @@ std::string fit_gelu_ratio(double pole, double largest_a) {
 }
 
 // Beyond its interval each polynomial keeps falling: at a = 1 / scale, where the evaluator holds it, to
-// 2^-186 and 2^-48, far below what the formats hold.
+// 2^-186 and 2^-47, far below what the formats hold.
 inline std::string fit_gelu_forward() {
   return fit_gelu_tail<7>(bfloat16, 13.25, 1.0 / 16) + "\n" + fit_gelu_tail<6>(binary16, 5.6, 1.0 / 8) + "\n" +
          fit_gelu_ratio<10>(2.5, 14.5);

@@ -69,6 +69,7 @@ std::vector<To> computed(std::size_t n, const Launch& launch) {
   std::vector<To> result(n);
   To* data = nullptr;
   succeed(cudaMalloc(&data, (n + 1) * sizeof(To)));
+  succeed(cudaMemset(data, 0, (n + 1) * sizeof(To)));  // the gaps in a To are copied back too
   launch(static_cast<unsigned>(n / 256 + 1), data);
   succeed(cudaGetLastError());
   succeed(cudaMemcpy(result.data(), data, n * sizeof(To), cudaMemcpyDeviceToHost));
