@@ -24,8 +24,7 @@ inline Eigen::VectorXd minimax(const std::vector<double>& points, int terms,
   *largest = 1e300;
   for (int round = 0; round < 200; ++round) {
     const Eigen::VectorXd scale = lawson.cwiseSqrt().cwiseProduct(w);
-    const Eigen::VectorXd c =
-        (scale.asDiagonal() * phi).householderQr().solve(scale.cwiseProduct(b));
+    const Eigen::VectorXd c = (scale.asDiagonal() * phi).householderQr().solve(scale.cwiseProduct(b));
     const Eigen::VectorXd error = (phi * c - b).cwiseAbs().cwiseProduct(w);
     if (error.maxCoeff() < *largest) {
       *largest = error.maxCoeff();
@@ -69,9 +68,10 @@ std::string fit_gelu_tail(const format& f, double largest_a, double scale) {
   p.c[0] = static_cast<float>(-1 - std::log2(scale));
   for (int i = 0; i < Degree; ++i) p.c[i + 1] = static_cast<float>(c(i));
   char text[200];
-  std::snprintf(text, sizeof text,
-                "// log2(Phi(-a)) + %g in a * scale, a in [0, %g], exact at 0, weight: ULP of y; error %.3f ULP.\n",
-                -std::log2(scale), largest_a, largest);
+  std::snprintf(
+      text, sizeof text,
+      "// log2(Phi(-a)) + %g in a * scale, a in [0, %g], exact at 0, weight: ULP of y; error %.3f ULP.\n",
+      -std::log2(scale), largest_a, largest);
   return text + std::string("template <>\nstruct gelu_forward<") + f.name + "> {\n" +
          constant("scale", static_cast<float>(scale)) + function("exponent", p) + "};\n";
 }
@@ -84,14 +84,16 @@ std::string fit_gelu_ratio(double pole, double largest_a) {
     return static_cast<double>(normal_cdf(-a) * std::exp(a * a / 2) * (a + pole));
   };
   double largest;
-  const Eigen::VectorXd c = minimax(chebyshev_points(-1, (largest_a - pole) / (largest_a + pole), 2000), Degree + 1,
-                                    target, [&](double q) { return 1 / target(q); }, &largest);
+  const Eigen::VectorXd c = minimax(
+      chebyshev_points(-1, (largest_a - pole) / (largest_a + pole), 2000), Degree + 1, target,
+      [&](double q) { return 1 / target(q); }, &largest);
   invact::coefficients<Degree + 1> polynomial;
   assign(polynomial, c);
   char text[240];
-  std::snprintf(text, sizeof text,
-                "// Phi(-a) * exp(a^2/2) * (a + pole) in 2a / (a + pole) - 1, a in [0, %g]; relative error %.1e.\n",
-                largest_a, largest);
+  std::snprintf(
+      text, sizeof text,
+      "// Phi(-a) * exp(a^2/2) * (a + pole) in 2a / (a + pole) - 1, a in [0, %g]; relative error %.1e.\n",
+      largest_a, largest);
   return text + std::string("template <>\nstruct gelu_forward<binary32_format> {\n") +
          constant("largest", static_cast<float>(largest_a)) + constant("pole", static_cast<float>(pole)) +
          function("ratio", polynomial) + "};\n";
@@ -100,8 +102,8 @@ std::string fit_gelu_ratio(double pole, double largest_a) {
 // Beyond its interval each polynomial keeps falling: at a = 1 / scale, where the evaluator holds it, to
 // 2^-186 and 2^-47, far below what the formats hold.
 inline std::string fit_gelu_forward() {
-  return fit_gelu_tail<7>(bfloat16, 13.25, 1.0 / 16) + "\n" + fit_gelu_tail<6>(binary16, 5.6, 1.0 / 8) + "\n" +
-         fit_gelu_ratio<10>(2.5, 14.5);
+  return fit_gelu_tail<7>(bfloat16, 13.25, 1.0 / 16) + "\n" + fit_gelu_tail<6>(binary16, 5.6, 1.0 / 8) +
+         "\n" + fit_gelu_ratio<10>(2.5, 14.5);
 }
 
 }  // namespace fit

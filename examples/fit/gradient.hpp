@@ -28,8 +28,8 @@ inline std::string floor_text(const cell_set& set) {
 
 inline std::string open_table(const std::string& name, const std::string& format, int spent,
                               const cell_set& set, const quality& q) {
-  return "// " + floor_text(set) + "; " + quality_text(q) + "\ntemplate <>\nstruct " + name + "<" +
-         format + ", " + std::to_string(spent) + "> {\n";
+  return "// " + floor_text(set) + "; " + quality_text(q) + "\ntemplate <>\nstruct " + name + "<" + format +
+         ", " + std::to_string(spent) + "> {\n";
 }
 
 // What a pattern search minimises: the worse of the largest error and the two RMS errors, each over
@@ -120,8 +120,8 @@ inline float flush_scale(const format& f, int spent) {
 template <class Approximant>
 quality measure_float(const cell_set& set) {
   return measure(set, [](const cell& c) {
-    return static_cast<real>(Approximant::evaluate(none{}, static_cast<float>(c.y),
-                                                   static_cast<invact::uint32>(c.piece)));
+    return static_cast<real>(
+        Approximant::evaluate(none{}, static_cast<float>(c.y), static_cast<invact::uint32>(c.piece)));
   });
 }
 
@@ -189,13 +189,15 @@ inline void search_saturation(const std::function<double(const std::vector<doubl
 
 // Both pieces take one shift.
 template <int LeftDegree, int RightDegree>
-std::string fit_split_root(const activation& a, const format& f, int spent, const std::string& name) {
+std::string fit_split_root(const activation& a, const format& f, int spent, const std::string& name,
+                           double wide = goal{}.importance[1]) {
   using table = two_sided_table<LeftDegree, RightDegree>;
   using approximant = invact::split_root_approximant<table>;
   const fit_input in(a, make_cells(a, f, spent), f.mantissa_bits);
   table::flush_scale = flush_scale(f, spent);
   goal aim;
   aim.relative = 1e-5;
+  aim.importance[1] = wide;
   search_saturation([&](const std::vector<double>& p) {
     fit_right<table, RightDegree + 1>(in, p[1], p[0]);
     const auto c = fit_cells(
@@ -209,7 +211,10 @@ std::string fit_split_root(const activation& a, const format& f, int spent, cons
     return cost(measure_float<approximant>(in.set));
   });
   const quality q = measure_float<approximant>(in.set);
-  return open_table(name, f.name, spent, in.set, q) + base_text<table>() +
+  char weight[80] = "";
+  if (wide != goal{}.importance[1])
+    std::snprintf(weight, sizeof weight, "// Of the mass under N(0,2) only %g.\n", wide);
+  return weight + open_table(name, f.name, spent, in.set, q) + base_text<table>() +
          constant("flush_scale", table::flush_scale) + function("left", table::left_) +
          function("right", table::right_) + "};\n";
 }

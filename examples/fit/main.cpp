@@ -45,8 +45,7 @@ int main(int argc, char** argv) {
   const std::string declare_pair = "template <class Format, int SpentBits>\nstruct ";
   std::string gelu_text = declare_pair + "gelu_accurate;\n" + declare_pair +
                           "gelu_fast;\ntemplate <class Format>\nstruct gelu_forward;\n\n";
-  std::string silu_text = declare_pair + "silu_accurate;\n" + declare_pair +
-                          "silu_fast;\n\n";
+  std::string silu_text = declare_pair + "silu_accurate;\n" + declare_pair + "silu_fast;\n\n";
   const int total = 21;
   int done = 0;
   const auto add = [&](std::string& to, const std::string& table, const std::string& what) {
@@ -70,15 +69,21 @@ int main(int argc, char** argv) {
         spent == 0 ? fit_signed_root<8>(s, binary16, spent, "silu_fast")
                    : fit_signed_root<9>(s, binary16, spent, "silu_fast"),
         "silu fast binary16" + tail);
-    add(gelu_text, fit_log_root<5, 7>(g, bfloat16, spent, "gelu_accurate"), "gelu accurate bfloat16" + tail);
-    add(gelu_text, fit_split_root<3, 7>(g, bfloat16, spent, "gelu_fast"), "gelu fast bfloat16" + tail);
+    add(gelu_text, fit_log_root<5, 7>(g, bfloat16, spent, "gelu_accurate"),
+        "gelu accurate bfloat16" + tail);
+    add(gelu_text,
+        spent == 0 ? fit_split_root<3, 7>(g, bfloat16, spent, "gelu_fast")
+                   : fit_split_root<2, 7>(g, bfloat16, spent, "gelu_fast", 0.25),
+        "gelu fast bfloat16" + tail);
     add(gelu_text,
         spent == 0 ? fit_log_root<6, 11>(g, binary16, spent, "gelu_accurate")
                    : fit_log_root<6, 10>(g, binary16, spent, "gelu_accurate"),
         "gelu accurate binary16" + tail);
     add(gelu_text, fit_split_root<6, 8>(g, binary16, spent, "gelu_fast"), "gelu fast binary16" + tail);
-    add(gelu_text, fit_joint<10, 11, 11>(g, spent, "gelu_accurate", 0.24, 6.0), "gelu accurate binary32" + tail);
-    add(silu_text, fit_joint<10, 11, 11>(s, spent, "silu_accurate", 0.24, 17.0), "silu accurate binary32" + tail);
+    add(gelu_text, fit_joint<10, 11, 11>(g, spent, "gelu_accurate", 0.24, 6.0),
+        "gelu accurate binary32" + tail);
+    add(silu_text, fit_joint<10, 11, 11>(s, spent, "silu_accurate", 0.24, 17.0),
+        "silu accurate binary32" + tail);
   }
   add(gelu_text, fit_gelu_forward(), "gelu forward");
   const std::string folder = argv[1];

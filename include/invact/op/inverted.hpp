@@ -137,9 +137,12 @@ class inverted : Activation {
   template <int N>
   using pieces = piece_fragment<N, mask_bits>;
 
+  // Fragments are taken by value: of one in memory that is passed by reference, nvcc loads each element
+  // where it is used, and no vector.
+
   // forward() of N elements; `kept.bits` are then the mask's bits in the bitmask's own order.
   template <int N>
-  INVACT_FUNCTION fragment<Storage, N> forward(const fragment<float, N>& x, pieces<N>& kept) const {
+  INVACT_FUNCTION fragment<Storage, N> forward(fragment<float, N> x, pieces<N>& kept) const {
     constexpr int paired = detail::encodes_pairs<Packing, Activation, format> ? N / 2 * 2 : 0;
     fragment<Storage, N> y;
     kept = pieces<N>{};
@@ -166,7 +169,7 @@ class inverted : Activation {
   }
 
   template <int N>
-  INVACT_FUNCTION fragment<float, N> gradient_factor(const fragment<Storage, N>& y,
+  INVACT_FUNCTION fragment<float, N> gradient_factor(fragment<Storage, N> y,
                                                      const pieces<N>& kept) const {
     fragment<float, N> g;
     INVACT_UNROLL
@@ -175,8 +178,8 @@ class inverted : Activation {
   }
 
   template <int N>
-  INVACT_FUNCTION fragment<float, N> backward(const fragment<float, N>& dy,
-                                              const fragment<Storage, N>& y,
+  INVACT_FUNCTION fragment<float, N> backward(fragment<float, N> dy,
+                                              fragment<Storage, N> y,
                                               const pieces<N>& kept) const {
     fragment<float, N> dx;
     INVACT_UNROLL
