@@ -113,6 +113,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
                         storage_of<Op>* y, uint8* mask) {
   const int64 c = (int64{blockIdx.x} * blockDim.x + threadIdx.x) * N;
   const int columns = elements_at<N>(c, layout.cols);
+  const int in_byte = static_cast<int>(c % 8);  // eight elements fill whole mask bytes
   const int step = static_cast<int>(blockDim.y);
   for (int64 group = blockIdx.z; group < layout.groups; group += gridDim.z) {
     fragment<float, N> added;
@@ -123,7 +124,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
     const int64 own = band.first + threadIdx.y;
     const X* x_at = x + own * layout.ld_x + c;
     storage_of<Op>* y_at = y + own * layout.ld_y + c;
-    uint8* mask_at = mask + own * layout.mask_stride;
+    uint8* mask_at = mask + own * layout.mask_stride + c / 8 * Op::mask_bits;
     for (int top = 0; top < band.rows; top += step * Fragments) {
       const int r = top + static_cast<int>(threadIdx.y);
       fragment<X, N> in[Fragments];
@@ -139,7 +140,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
           INVACT_UNROLL
           for (int i = 0; i < N; ++i) value[i] += added[i];
         }
-        forward_fragment<Vector>(op, value, r + f * step < band.rows ? columns : 0, y_at, mask_at, c);
+        forward_fragment<Vector>(op, value, r + f * step < band.rows ? columns : 0, y_at, mask_at,
+                                 in_byte);
         y_at += step * layout.ld_y;
         mask_at += step * layout.mask_stride;
       }
@@ -174,6 +176,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? 1024 : resident_threads) /
                          const storage_of<Op>* y, const uint8* mask, Dx* dx, float* partial) {
   const int64 c = (int64{blockIdx.x} * blockDim.x + threadIdx.x) * N;
   const int columns = elements_at<N>(c, layout.cols);
+  const int in_byte = static_cast<int>(c % 8);  // eight elements fill whole mask bytes
   const int step = static_cast<int>(blockDim.y);
   for (int64 group = blockIdx.z; group < layout.groups; group += gridDim.z) {
     fragment<float, N> sums{};
@@ -181,14 +184,14 @@ INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? 1024 : resident_threads) /
     const int64 own = band.first + threadIdx.y;
     const Dy* dy_at = dy + own * layout.ld_dy + c;
     const storage_of<Op>* y_at = y + own * layout.ld_y + c;
-    const uint8* mask_at = mask + own * layout.mask_stride;
+    const uint8* mask_at = mask + own * layout.mask_stride + c / 8 * Op::mask_bits;
     Dx* dx_at = dx + own * layout.ld_dx + c;
     for (int top = 0; top < band.rows; top += step * Fragments) {
       const int r = top + static_cast<int>(threadIdx.y);
       backward_input<Op, N, Dy> in[Fragments];
       INVACT_UNROLL
       for (int f = 0; f < Fragments; ++f) {
-        in[f].template load<Vector>(dy_at, y_at, mask_at, c, r + f * step < band.rows ? columns : 0);
+        in[f].template load<Vector>(dy_at, y_at, mask_at, in_byte, r + f * step < band.rows ? columns : 0);
         dy_at += step * layout.ld_dy;
         y_at += step * layout.ld_y;
         mask_at += step * layout.mask_stride;
