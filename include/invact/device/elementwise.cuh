@@ -36,15 +36,15 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The fastest of 64 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". 16
-// elements a thread; 32 in a long forward without a mask, which encodes for longer between its loads (a short
-// one would leave multiprocessors without a block).
+// The fastest of 64 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". More
+// fragments pay in a long run of float, whose fragments have four elements, and in a long forward without
+// a mask, which encodes for longer between its loads; in a short run they leave multiprocessors without a
+// block.
+template <int N, int MaskBits>
+constexpr device::launch_policy forward_policy{128, 2, N == 4 || MaskBits == 0 ? 4 : 2,
+                                               int64{1} << (N == 4 ? 22 : 25)};
 template <int N>
-constexpr device::launch_policy forward_policy{128, N == 4 ? 4 : 2};
-constexpr device::launch_policy long_encoding_policy{128, 4};
-constexpr int64 long_encoding_elements = int64{1} << 25;
-template <int N>
-constexpr device::launch_policy backward_policy{128, N == 4 ? 4 : 2};
+constexpr device::launch_policy backward_policy{128, 2, N == 4 ? 4 : 2, int64{1} << 22};
 // Rows: more would not fit into 40 registers beside their pointers and the bias.
 constexpr device::launch_policy rows_policy{128, 1};
 
@@ -56,30 +56,21 @@ cudaError_t choose(bool vector, const Run& run) {
                 : run(std::false_type{}, std::integral_constant<int, 1>{});
 }
 
-template <int Threads, int Fragments, class Op, class X>
-cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
-                           cudaStream_t stream) {
-  constexpr int size = fragment_size<X, storage_of<Op>>;
-  const bool aligned = is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0);
-  return choose<Fragments>(aligned, [&](auto vector, auto fragments) {
-    const int64 blocks = ceil_div(n, tile_elements<Threads, fragments(), size>);
-    if (blocks > max_grid_x) return cudaErrorInvalidValue;
-    return launch(static_cast<unsigned>(blocks), Threads, stream,
-                  forward_run_kernel<Threads, fragments(), size, vector(), Op, X>, op, n, x, y, mask);
-  });
-}
-
 template <class Op, class X>
 cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                            cudaStream_t stream) {
-  constexpr device::launch_policy policy = forward_policy<fragment_size<X, storage_of<Op>>>;
-  if constexpr (Op::mask_bits == 0 && policy.fragments < long_encoding_policy.fragments) {
-    if (n >= long_encoding_elements) {
-      return launch_forward<long_encoding_policy.block_threads, long_encoding_policy.fragments>(op, n, x, y, mask,
-                                                                                                stream);
-    }
-  }
-  return launch_forward<policy.block_threads, policy.fragments>(op, n, x, y, mask, stream);
+  constexpr int size = fragment_size<X, storage_of<Op>>;
+  constexpr device::launch_policy policy = forward_policy<size, Op::mask_bits>;
+  constexpr int threads = policy.block_threads;
+  const bool aligned = is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0);
+  const auto run = [&](auto vector, auto fragments) {
+    const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
+    if (blocks > max_grid_x) return cudaErrorInvalidValue;
+    return launch(static_cast<unsigned>(blocks), threads, stream,
+                  forward_run_kernel<threads, fragments(), size, vector(), Op, X>, op, n, x, y, mask);
+  };
+  return n >= policy.long_elements ? choose<policy.long_fragments>(aligned, run)
+                                   : choose<policy.fragments>(aligned, run);
 }
 
 template <int N, class A, class B, class C>
@@ -94,13 +85,15 @@ cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_o
   constexpr device::launch_policy policy = backward_policy<size>;
   constexpr int threads = policy.block_threads;
   const bool aligned = all_vector_aligned<size>(dy, 0, y, 0, dx, 0);
-  return choose<policy.fragments>(aligned, [&](auto vector, auto fragments) {
+  const auto run = [&](auto vector, auto fragments) {
     const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
     if (blocks > max_grid_x) return cudaErrorInvalidValue;
     return launch(static_cast<unsigned>(blocks), threads, stream,
                   backward_run_kernel<threads, fragments(), size, vector(), Op, Dy, Dx>, op, n, dy, y, mask,
                   dx);
-  });
+  };
+  return n >= policy.long_elements ? choose<policy.long_fragments>(aligned, run)
+                                   : choose<policy.fragments>(aligned, run);
 }
 
 // Whether rows that follow one another without a gap make one run, mask bits and all.

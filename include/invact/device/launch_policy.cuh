@@ -20,6 +20,8 @@ namespace device {
 struct launch_policy {
   int block_threads;  // threads of a block, a power of two from 32 to 1024
   int fragments;      // fragments, each up to 16 bytes, that a thread loads before it uses the first
+  int long_fragments = fragments;  // the same in a run of at least long_elements elements
+  int64 long_elements = 0;
 };
 
 }  // namespace device
