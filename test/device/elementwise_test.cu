@@ -225,6 +225,34 @@ TEMPLATE_TEST_CASE("a bias is added before the activation, in float" OF_UNIT, SA
   check_matrix<TestType, float, bfloat16>(matrices[4], true, 301);
 }
 
+#if INVACT_TEST_SANITIZE
+// An op of a user's own, without fragment calls, with any number of mask bits.
+template <int Bits>
+struct plain_op {
+  using storage_type = storage;
+  static constexpr int mask_bits = Bits;
+  struct encoded {
+    storage y;
+    uint32 piece;
+  };
+  INVACT_FUNCTION encoded forward(float x) const {
+    const uint32 bits = invact::float_bits(x);
+    return {storage_traits<storage>::round(0.5f * x), (bits ^ bits >> 13) & ((1u << Bits) - 1u)};
+  }
+  INVACT_FUNCTION float backward(float dy, storage y, uint32 piece) const {
+    return dy * storage_traits<storage>::load(y) + static_cast<float>(static_cast<int>(piece));
+  }
+};
+
+TEMPLATE_TEST_CASE("any op runs, with two, three and eight mask bits" OF_UNIT, SANITIZE, plain_op<2>, plain_op<3>,
+                   plain_op<8>) {
+  unsigned seed = 350;
+  for (const int64 n : sizes) check_run<TestType, storage, storage>(n, 0, ++seed);
+  check_run<TestType, storage, storage>(4099, 1, ++seed);
+  for (const problem& p : matrices) check_matrix<TestType, storage, storage>(p, false, ++seed);
+}
+#endif
+
 const problem ragged_problems[] = {{4, 33, 40, 0, 0, 0, {0, 33, 5, 17}},
                                    {3, 16, 13, 3, 8, 1, {-2, 99, 7}},
                                    {1, 9, 2056, 8, 0, 0, {4}}};
