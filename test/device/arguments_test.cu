@@ -241,4 +241,51 @@ TEST_CASE("more than 2^31 elements") {
 
 TEST_CASE("more than 2^31 elements in rows") { check_large<masked>((int64{1} << 31) + 8, true); }
 
+__global__ void count_changed(int64 n, const bfloat16* x, unsigned long long* changed) {
+  for (int64 i = blockIdx.x * int64{blockDim.x} + threadIdx.x; i < n; i += int64{gridDim.x} * blockDim.x) {
+    if (x[i].bits != storage_traits<bfloat16>::round(input_of(i)).bits) atomicAdd(changed, 1ull);
+  }
+}
+
+TEST_CASE("of more than 2^31 ragged rows those that are not there stay as they are") {
+  const int64 rows = (int64{1} << 31) + (int64{1} << 22);
+  std::size_t free = 0, total = 0;
+  succeed(cudaMemGetInfo(&free, &total));
+  if (free < static_cast<std::size_t>(rows) * sizeof(bfloat16) + (1 << 20)) {
+    std::printf("skipped: %lld rows need more device memory\n", static_cast<long long>(rows));
+    return;
+  }
+  bfloat16* x = nullptr;
+  unsigned long long* changed = nullptr;
+  succeed(cudaMalloc(&x, static_cast<std::size_t>(rows) * sizeof(bfloat16)));
+  succeed(cudaMalloc(&changed, sizeof *changed));
+  succeed(cudaMemset(changed, 0, sizeof *changed));
+  fill<<<4096, 256>>>(rows, x);
+  plain_copy<invact::int32> none({0});
+  const invact::device::ragged_shape s{invact::device::dense_shape(maskless{}, rows, 1), 1, none.data()};
+  succeed(invact::device::forward(maskless{}, s, x, x));
+  succeed(invact::device::backward(maskless{}, s, x, x, x));
+  count_changed<<<4096, 256>>>(rows, x, changed);
+  unsigned long long count = 1;
+  succeed(cudaMemcpy(&count, changed, sizeof count, cudaMemcpyDeviceToHost));
+  CHECK(count == 0);
+  succeed(cudaFree(x));
+  succeed(cudaFree(changed));
+}
+
+TEST_CASE("the size of a workspace needs no counts, and survives any shape") {
+  namespace d = invact::device;
+  const matrix_shape s = d::dense_shape(masked{}, 8 * 4096, 4096);
+  CHECK(d::bias_gradient_workspace_bytes(d::ragged_shape{s, 8, nullptr}) == std::size_t{32} * 8 * 4096 * 4);
+  const int64 huge = int64{1} << 62;
+  CHECK(d::bias_gradient_workspace_bytes(d::ragged_shape{d::dense_shape(masked{}, huge, huge), huge, nullptr}) == 0);
+  CHECK(d::bias_gradient_workspace_bytes(d::dense_shape(masked{}, -1, 8)) == 0);
+  // No rows, but more groups than their sums can have bytes.
+  guarded<float> sums(8);
+  bfloat16* const null = nullptr;
+  CHECK(d::backward_with_bias_gradient(maskless{}, d::ragged_shape{d::dense_shape(maskless{}, 0, 1024), huge, nullptr},
+                                       null, null, null, sums.data(), static_cast<void*>(nullptr),
+                                       std::size_t{0}) == invalid);
+}
+
 }  // namespace device_arguments

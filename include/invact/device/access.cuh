@@ -164,6 +164,29 @@ struct backward_input {
   }
 };
 
+// The bias of a thread's columns, kept as it is stored: half the registers of floats.
+template <class Bias, int N>
+struct bias_fragment {
+  fragment<bias_element<Bias>, N> values;
+
+  template <bool Vector>
+  __device__ __forceinline__ void load(Bias bias, int64 at, int count) {
+    values = load_fragment<N, Vector>(bias + at, count);
+  }
+  __device__ __forceinline__ fragment<float, N> to(fragment<float, N> x) const {
+    const fragment<float, N> added = widen(values);
+    INVACT_UNROLL
+    for (int i = 0; i < N; ++i) x[i] += added[i];
+    return x;
+  }
+};
+template <int N>
+struct bias_fragment<no_bias, N> {
+  template <bool Vector>
+  __device__ __forceinline__ void load(no_bias, int64, int) {}
+  __device__ __forceinline__ fragment<float, N> to(const fragment<float, N>& x) const { return x; }
+};
+
 // Elements that the fragment at column c has.
 template <int N>
 __device__ __forceinline__ int elements_at(int64 c, int64 cols) {

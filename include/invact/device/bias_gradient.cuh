@@ -55,7 +55,11 @@ inline grid_shape bias_gradient_grid(const row_layout& layout) {
 
 template <class Shape>
 std::size_t sums_bytes(const Shape& shape) {
-  if (shape.rows <= 0 || shape.cols <= 0 || !groups_are_valid(shape)) return 0;
+  // What a call refuses needs no workspace.
+  argument_checks checks;
+  checks.size(shape);
+  checks.addressable<float>(shape.cols, "shape.cols");
+  if (checks.what() != defect::none || shape.rows == 0 || shape.cols == 0 || !groups_divide(shape)) return 0;
   const row_layout layout = layout_of(shape);
   const grid_shape grid = bias_gradient_grid(layout);
   // The sums of one band are the result.
@@ -65,7 +69,7 @@ std::size_t sums_bytes(const Shape& shape) {
 }
 
 template <class Op, class Shape, class Dy, class Dx>
-cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
                             const uint8* mask, Dx* dx, float* bias_gradient, void* workspace,
                             std::size_t workspace_bytes, cudaStream_t stream) {
   constexpr int threads = bias_gradient_policy.block_threads;
@@ -81,20 +85,20 @@ cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, cons
   }
   const row_layout layout = layout_of(shape);
   const grid_shape grid = bias_gradient_grid(layout);
-  if (!grid.fits()) return cudaErrorInvalidValue;
+  const int64 strips = ceil_div(layout.cols * column_lanes, threads);
+  if (!grid.fits() || strips > max_grid_x) return cudaErrorInvalidValue;
   float* const partial = needed > 0 ? static_cast<float*>(workspace) : bias_gradient;
   if (grid.bands > 0) {
     constexpr int size = bias_gradient_fragment;
     const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
-    const auto sum = [&](auto vector, auto fragments) {
+    const auto sum = [&](auto vector, auto) {
       return launch(grid.blocks(), grid.threads(), stream,
-                    backward_rows_kernel<threads, fragments(), size, vector(), true, Op, Dy, Dx>, op, layout,
+                    backward_rows_kernel<threads, size, vector(), true, Op, Dy, Dx>, op, layout,
                     static_cast<int>(grid.band_rows), dy, y, mask, dx, partial);
     };
     const cudaError_t status = choose<bias_gradient_policy.fragments>(aligned, sum);
     if (status != cudaSuccess || needed == 0) return status;
   }
-  const int64 strips = ceil_div(layout.cols * column_lanes, threads);
   const dim3 blocks(static_cast<unsigned>(strips),
                     static_cast<unsigned>(layout.groups < max_grid_yz ? layout.groups : max_grid_yz));
   return launch(blocks, threads, stream, sum_bands_kernel<threads>, layout.cols, layout.groups, grid.bands,
@@ -105,8 +109,9 @@ cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, cons
 
 namespace device {
 
-// Bytes of the workspace for a shape, a matrix_shape or a ragged_shape; 0 where none is needed. Depends
-// on rows, cols and groups alone: at most 512 sums a column, but at least one a group.
+// Bytes of the workspace for a shape, a matrix_shape or a ragged_shape; 0 where none is needed, and for what a
+// call would refuse. Depends on rows, cols and groups alone: at most 512 sums a column, but at least one a
+// group. The counts of a ragged_shape may still be null.
 template <class Shape, invact::detail::if_shape<Shape> = 0>
 std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
   return invact::detail::sums_bytes(shape);
@@ -123,7 +128,7 @@ std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
 // alone, so the result's bits do too. To first order the error is at most (rows of a band / h + h +
 // bands / 4 + 3) * 2^-24 times the sum of |dx|.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
-cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
+INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
                                         const invact::detail::storage_of<Op>* y, const uint8* mask, Dx* dx,
                                         float* bias_gradient, void* workspace, std::size_t workspace_bytes,
                                         cudaStream_t stream = nullptr) {
@@ -132,7 +137,7 @@ cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const 
                                          workspace_bytes, stream);
 }
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
-cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
+INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
                                         const invact::detail::storage_of<Op>* y, Dx* dx, float* bias_gradient,
                                         void* workspace, std::size_t workspace_bytes,
                                         cudaStream_t stream = nullptr) {

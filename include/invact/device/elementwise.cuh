@@ -14,19 +14,19 @@
 //            is at bits [i*mask_bits, (i+1)*mask_bits) from the row's first byte, least significant
 //            first. Tail bits of a row's last byte are written as zero and ignored when read; no
 //            byte of a row beyond invact::mask_bytes(cols, mask_bits) is touched.
-// Alignment  of the element types. Calls whose every tensor and leading dimension is a multiple of 16 bytes
+// Alignment  of the element types. Calls whose every tensor (masks apart) and leading dimension is a multiple of 16 bytes
 //            (of a fragment, where a tensor's fragments are smaller) access memory up to 16 bytes at a
 //            time; others, and the ends of rows, an element at a time.
 // Aliasing   y may be x, and dx may be dy (same pointer, same type, same leading dimension). Any other
 //            overlap of an output with another argument is undefined.
 // Stream     asynchronous, in stream order; allocates nothing, waits for nothing, and can be captured into
 //            a graph. A call is one kernel (backward_with_bias_gradient: one or two), or none for an empty
-//            tensor.
+//            tensor (but for the gradient of a bias of no rows, which is set to zero).
 // Returns    cudaErrorInvalidValue, before anything is launched or written, for a null pointer to a
 //            tensor that is not empty, a negative size, a size or extent that overflows, a leading
 //            dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups that
-//            do not divide the rows, and more columns than a grid holds (2^41). Pointers to empty tensors
-//            may be null. Otherwise the launch's status, an earlier sticky error among them; an
+//            do not divide the rows, and more elements than a grid holds (at least 2^38 in a row, 2^40 in
+//            a run). Pointers to empty tensors may be null. Otherwise the launch's status, an earlier sticky error among them; an
 //            error that another call left for cudaGetLastError stays there.
 #pragma once
 
@@ -45,19 +45,19 @@ constexpr device::launch_policy forward_policy{128, 2, N == 4 || MaskBits == 0 ?
                                                int64{1} << (N == 4 ? 22 : 25)};
 template <int N>
 constexpr device::launch_policy backward_policy{128, 2, N == 4 ? 4 : 2, int64{1} << 22};
-// Rows: more would not fit into 40 registers beside their pointers and the bias.
+// Rows: one fragment and the next; more would not fit into 40 registers beside the pointers and the bias.
 constexpr device::launch_policy rows_policy{128, 1};
 
 // run(whether accesses are vectors, fragments of a thread), both as types. Accesses of one element leave no
 // registers for a second fragment.
 template <int Fragments, class Run>
-cudaError_t choose(bool vector, const Run& run) {
+INVACT_HIDDEN cudaError_t choose(bool vector, const Run& run) {
   return vector ? run(std::true_type{}, std::integral_constant<int, Fragments>{})
                 : run(std::false_type{}, std::integral_constant<int, 1>{});
 }
 
 template <class Op, class X>
-cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
+INVACT_HIDDEN cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                            cudaStream_t stream) {
   constexpr int size = fragment_size<X, storage_of<Op>>;
   constexpr device::launch_policy policy = forward_policy<size, Op::mask_bits>;
@@ -79,7 +79,7 @@ bool all_vector_aligned(const A* a, int64 ld_a, const B* b, int64 ld_b, const C*
 }
 
 template <class Op, class Dy, class Dx>
-cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
+INVACT_HIDDEN cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                             Dx* dx, cudaStream_t stream) {
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
   constexpr device::launch_policy policy = backward_policy<size>;
@@ -106,7 +106,7 @@ bool is_one_run(const row_layout& layout, int64 ld_a, int64 ld_b, int64 ld_c) {
 }
 
 template <class Op, class Shape, class X, class Bias>
-cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias, storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias, storage_of<Op>* y,
                          uint8* mask, cudaStream_t stream) {
   if (check_forward<Op>(shape, x, bias, y, mask).what() != defect::none || !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
@@ -124,15 +124,15 @@ cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias
   if (!grid.fits()) return cudaErrorInvalidValue;
   const bool aligned = is_vector_aligned<size>(x, shape.ld_x) && is_vector_aligned<size>(y, shape.ld_y) &&
                        is_vector_aligned<size>(bias, layout.groups > 1 ? shape.cols : 0);
-  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto) {
     return launch(grid.blocks(), grid.threads(), stream,
-                  forward_rows_kernel<threads, fragments(), size, vector(), Op, X, Bias>, op, layout,
+                  forward_rows_kernel<threads, size, vector(), Op, X, Bias>, op, layout,
                   static_cast<int>(grid.band_rows), x, bias, y, mask);
   });
 }
 
 template <class Op, class Shape, class Dy, class Dx>
-cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
                           const uint8* mask, Dx* dx, cudaStream_t stream) {
   if (check_backward<Op>(shape, dy, y, mask, dx).what() != defect::none || !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
@@ -147,9 +147,9 @@ cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const 
   const grid_shape grid = grid_shape::of_elements<size>(rows_policy, layout);
   if (!grid.fits()) return cudaErrorInvalidValue;
   const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
-  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto) {
     return launch(grid.blocks(), grid.threads(), stream,
-                  backward_rows_kernel<threads, fragments(), size, vector(), false, Op, Dy, Dx>, op, layout,
+                  backward_rows_kernel<threads, size, vector(), false, Op, Dy, Dx>, op, layout,
                   static_cast<int>(grid.band_rows), dy, y, mask, dx, static_cast<float*>(nullptr));
   });
 }
@@ -163,7 +163,7 @@ namespace device {
 
 // y[i], mask = op.forward(x[i]) for i in [0, n).
 template <class Op, class X>
-cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y, uint8* mask,
+INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y, uint8* mask,
                     cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   if (invact::detail::check_forward<Op>(n, x, y, mask).what() != invact::detail::defect::none) {
@@ -172,7 +172,7 @@ cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_o
   return n == 0 ? cudaSuccess : invact::detail::launch_forward(op, n, x, y, mask, stream);
 }
 template <class Op, class X>
-cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
                     cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   if (invact::detail::check_forward<Op>(n, x, y, nullptr).what() != invact::detail::defect::none) {
@@ -183,7 +183,7 @@ cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_o
 
 // dx[i] = op.backward(dy[i], y[i], piece i of mask) for i in [0, n).
 template <class Op, class Dy, class Dx>
-cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y,
                      const uint8* mask, Dx* dx, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   if (invact::detail::check_backward<Op>(n, dy, y, mask, dx).what() != invact::detail::defect::none) {
@@ -192,7 +192,7 @@ cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::
   return n == 0 ? cudaSuccess : invact::detail::launch_backward(op, n, dy, y, mask, dx, stream);
 }
 template <class Op, class Dy, class Dx>
-cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y, Dx* dx,
+INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y, Dx* dx,
                      cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   if (invact::detail::check_backward<Op>(n, dy, y, nullptr, dx).what() != invact::detail::defect::none) {
@@ -205,13 +205,13 @@ cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::
 // op.forward(x(r, c)). Reads rows, cols, ld_x, ld_y and, with a mask, mask_stride_bits of the shape.
 // Elements between cols and a leading dimension are not touched.
 template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
-cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
                     uint8* mask, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, mask, stream);
 }
 template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
-cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
                     cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, nullptr, stream);
@@ -220,13 +220,13 @@ cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail
 // y(r, c), mask = op.forward(x(r, c) + bias[c]), the sum taken in float; bias has cols elements, of a
 // ragged_shape groups * cols. The piece is that of the sum.
 template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
-cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
+INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
                               invact::detail::storage_of<Op>* y, uint8* mask, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, bias, y, mask, stream);
 }
 template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
-cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
+INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
                               invact::detail::storage_of<Op>* y, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, bias, y, nullptr, stream);
@@ -235,13 +235,13 @@ cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, cons
 // dx(r, c) = op.backward(dy(r, c), y(r, c), piece). Reads rows, cols, ld_dy, ld_y, ld_dx and, with a
 // mask, mask_stride_bits of the shape.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
-cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
                      const uint8* mask, Dx* dx, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::backward_rows(op, shape, dy, y, mask, dx, stream);
 }
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
-cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
+INVACT_HIDDEN cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
                      Dx* dx, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::backward_rows(op, shape, dy, y, nullptr, dx, stream);

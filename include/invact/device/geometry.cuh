@@ -48,9 +48,15 @@ inline row_layout layout_of(const device::ragged_shape& s) {
   return layout;
 }
 
+// Whether the groups divide the rows, and each has room for its sums of columns.
+inline bool groups_divide(const matrix_shape&) { return true; }
+inline bool groups_divide(const device::ragged_shape& s) {
+  constexpr int64 most = static_cast<int64>(~uint64{0} >> 1) / static_cast<int64>(sizeof(float));
+  return s.groups >= 1 && s.rows % s.groups == 0 && (s.cols <= 0 || s.groups <= most / s.cols);
+}
 inline bool groups_are_valid(const matrix_shape&) { return true; }
 inline bool groups_are_valid(const device::ragged_shape& s) {
-  return s.groups >= 1 && s.rows % s.groups == 0 && (s.counts != nullptr || s.rows == 0);
+  return groups_divide(s) && (s.counts != nullptr || s.rows == 0);
 }
 
 // Threads along the columns, which are `fragments` wide, and along the rows. Of the widths that leave the
@@ -68,7 +74,6 @@ struct block_shape {
     }
     y = threads / x;
   }
-
 };
 
 // Blocks of one call: strips of columns, bands of rows, groups. N elements are a fragment.
@@ -79,11 +84,16 @@ struct grid_shape {
   int64 bands;
   int64 groups;
 
-  // As many bands as blocks of `fragments` rows a thread make, but no more than a grid may have.
+  // Bands of eight rows a thread, over which what a thread does once is spread; fewer where that would leave
+  // multiprocessors idle (4096 blocks are twice what an H200 holds), more where a grid has not enough.
   template <int N>
   static grid_shape of_elements(const device::launch_policy& policy, const row_layout& layout) {
+    constexpr int64 wanted_blocks = 4096;
     const block_shape block(policy.block_threads, ceil_div(layout.cols, N));
-    const int64 tile = int64{block.y} * policy.fragments;
+    const int64 strips = ceil_div(ceil_div(layout.cols, N), block.x) * layout.groups;
+    const int64 blocks = ceil_div(layout.rows, block.y) * strips;
+    const int64 thread_rows = blocks >= 8 * wanted_blocks ? 8 : blocks <= wanted_blocks ? 1 : blocks / wanted_blocks;
+    const int64 tile = block.y * thread_rows;
     return {block, ceil_div(layout.cols, N), tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz), layout};
   }
 

@@ -10,6 +10,8 @@ namespace detail {
 // Threads that registers leave room for on a multiprocessor: 40 registers a thread. With fewer threads the
 // loads in flight no longer cover the latency of memory.
 inline constexpr int resident_threads = 1536;
+// The same of a kernel that sums columns, whose sums take registers.
+inline constexpr int summing_threads = 768;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block takes the path that counts elements, whose threads
@@ -100,14 +102,14 @@ struct row_band {
     const int64 start = blockIdx.y * int64{band_rows};
     const int64 left = layout.rows_of(group) - start;
     first = group * layout.rows + start;
-    rows = left < band_rows ? static_cast<int>(left) : band_rows;
+    rows = left <= 0 ? 0 : left < band_rows ? static_cast<int>(left) : band_rows;
   }
 };
 
 // A block works on the columns of blockDim.x fragments, and on the rows [band_rows * blockIdx.y,
-// band_rows * (blockIdx.y + 1)) of a group, blockDim.y * Fragments rows at a time. A thread keeps its
-// columns, so that the bias, and the sums for its gradient, stay in registers.
-template <int Threads, int Fragments, int N, bool Vector, class Op, class X, class Bias>
+// band_rows * (blockIdx.y + 1)) of a group, blockDim.y rows at a time. A thread keeps its columns, so that the
+// bias, and the sums for its gradient, stay in registers.
+template <int Threads, int N, bool Vector, class Op, class X, class Bias>
 INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
     forward_rows_kernel(const Op op, const row_layout layout, int band_rows, const X* x, Bias bias,
                         storage_of<Op>* y, uint8* mask) {
@@ -116,35 +118,21 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
   const int in_byte = static_cast<int>(c % 8);  // eight elements fill whole mask bytes
   const int step = static_cast<int>(blockDim.y);
   for (int64 group = blockIdx.z; group < layout.groups; group += gridDim.z) {
-    fragment<float, N> added;
-    if constexpr (!is_same_v<Bias, no_bias>) {
-      added = widen(load_fragment<N, Vector>(bias + group * layout.cols + c, columns));
-    }
     const row_band band(layout, group, band_rows);
     const int64 own = band.first + threadIdx.y;
     const X* x_at = x + own * layout.ld_x + c;
     storage_of<Op>* y_at = y + own * layout.ld_y + c;
     uint8* mask_at = mask + own * layout.mask_stride + c / 8 * Op::mask_bits;
-    for (int top = 0; top < band.rows; top += step * Fragments) {
-      const int r = top + static_cast<int>(threadIdx.y);
-      fragment<X, N> in[Fragments];
-      INVACT_UNROLL
-      for (int f = 0; f < Fragments; ++f) {
-        in[f] = load_fragment<N, Vector>(x_at, r + f * step < band.rows ? columns : 0);
-        x_at += step * layout.ld_x;
-      }
-      INVACT_UNROLL
-      for (int f = 0; f < Fragments; ++f) {
-        fragment<float, N> value = widen(in[f]);
-        if constexpr (!is_same_v<Bias, no_bias>) {
-          INVACT_UNROLL
-          for (int i = 0; i < N; ++i) value[i] += added[i];
-        }
-        forward_fragment<Vector>(op, value, r + f * step < band.rows ? columns : 0, y_at, mask_at,
-                                 in_byte);
-        y_at += step * layout.ld_y;
-        mask_at += step * layout.mask_stride;
-      }
+    bias_fragment<Bias, N> added;
+    added.template load<Vector>(bias, group * layout.cols + c, columns);
+    // The same number of rounds for all threads of a block: see store_mask.
+    for (int top = 0; top < band.rows; top += step) {
+      const int count = top + static_cast<int>(threadIdx.y) < band.rows ? columns : 0;
+      forward_fragment<Vector>(op, added.to(widen(load_fragment<N, Vector>(x_at, count))), count, y_at, mask_at,
+                               in_byte);
+      x_at += step * layout.ld_x;
+      y_at += step * layout.ld_y;
+      mask_at += step * layout.mask_stride;
     }
   }
 }
@@ -169,14 +157,15 @@ __device__ __forceinline__ void sum_over_rows(fragment<float, N>& sums) {
   __syncthreads();
 }
 
-// With Sums, row band + bands * group of `partial` gets the column sums of the unrounded dx.
-template <int Threads, int Fragments, int N, bool Vector, bool Sums, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? 1024 : resident_threads) / Threads)
+// With Sums, row band + bands * group of `partial` gets the column sums of the unrounded dx. Their registers leave
+// room for so few threads that each loads a row while it computes the one before.
+template <int Threads, int N, bool Vector, bool Sums, class Op, class Dy, class Dx>
+INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? summing_threads : resident_threads) / Threads)
     backward_rows_kernel(const Op op, const row_layout layout, int band_rows, const Dy* dy,
                          const storage_of<Op>* y, const uint8* mask, Dx* dx, float* partial) {
   const int64 c = (int64{blockIdx.x} * blockDim.x + threadIdx.x) * N;
   const int columns = elements_at<N>(c, layout.cols);
-  const int in_byte = static_cast<int>(c % 8);  // eight elements fill whole mask bytes
+  const int in_byte = static_cast<int>(c % 8);
   const int step = static_cast<int>(blockDim.y);
   for (int64 group = blockIdx.z; group < layout.groups; group += gridDim.z) {
     fragment<float, N> sums{};
@@ -186,27 +175,24 @@ INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? 1024 : resident_threads) /
     const storage_of<Op>* y_at = y + own * layout.ld_y + c;
     const uint8* mask_at = mask + own * layout.mask_stride + c / 8 * Op::mask_bits;
     Dx* dx_at = dx + own * layout.ld_dx + c;
-    for (int top = 0; top < band.rows; top += step * Fragments) {
-      const int r = top + static_cast<int>(threadIdx.y);
-      backward_input<Op, N, Dy> in[Fragments];
-      INVACT_UNROLL
-      for (int f = 0; f < Fragments; ++f) {
-        in[f].template load<Vector>(dy_at, y_at, mask_at, in_byte, r + f * step < band.rows ? columns : 0);
-        dy_at += step * layout.ld_dy;
-        y_at += step * layout.ld_y;
-        mask_at += step * layout.mask_stride;
+    const auto count_at = [&](int top) { return top + static_cast<int>(threadIdx.y) < band.rows ? columns : 0; };
+    backward_input<Op, N, Dy> next;
+    if constexpr (Sums) next.template load<Vector>(dy_at, y_at, mask_at, in_byte, count_at(0));
+    for (int top = 0; top < band.rows; top += step) {
+      if constexpr (!Sums) next.template load<Vector>(dy_at, y_at, mask_at, in_byte, count_at(top));
+      const backward_input<Op, N, Dy> in = next;
+      dy_at += step * layout.ld_dy;
+      y_at += step * layout.ld_y;
+      mask_at += step * layout.mask_stride;
+      if constexpr (Sums) next.template load<Vector>(dy_at, y_at, mask_at, in_byte, count_at(top + step));
+      const fragment<float, N> value = backward_fragment(op, widen(in.dy), in.y, in.bits);
+      if (Sums && count_at(top) > 0) {
+        // Never fused with the product that dx is: the sum is that of dx, whatever the compiler's flags.
+        INVACT_UNROLL
+        for (int i = 0; i < N; ++i) sums[i] = __fadd_rn(sums[i], value[i]);
       }
-      INVACT_UNROLL
-      for (int f = 0; f < Fragments; ++f) {
-        const fragment<float, N> value = backward_fragment(op, widen(in[f].dy), in[f].y, in[f].bits);
-        const int count = r + f * step < band.rows ? columns : 0;
-        if (Sums && count > 0) {
-          INVACT_UNROLL
-          for (int i = 0; i < N; ++i) sums[i] += value[i];
-        }
-        store_fragment<Vector>(dx_at, count, narrow<Dx>(value));
-        dx_at += step * layout.ld_dx;
-      }
+      store_fragment<Vector>(dx_at, count_at(top), narrow<Dx>(value));
+      dx_at += step * layout.ld_dx;
     }
     if constexpr (Sums) {
       sum_over_rows<Threads>(sums);

@@ -5,18 +5,20 @@
 
 #include <cuda_runtime_api.h>
 
-// Not shared between two shared objects in one process, whatever a linker makes of equal names.
+// A kernel, and a function that launches one: not shared between two shared objects in one process, which may
+// be built for other GPUs or with other flags.
 #if defined(_MSC_VER)
-#define INVACT_KERNEL __global__
+#define INVACT_HIDDEN
 #else
-#define INVACT_KERNEL __attribute__((visibility("hidden"))) __global__
+#define INVACT_HIDDEN __attribute__((visibility("hidden")))
 #endif
+#define INVACT_KERNEL INVACT_HIDDEN __global__
 
 INVACT_NAMESPACE_BEGIN
 
 namespace device {
 
-// The tuning of one kernel. It changes speed alone, never a result.
+// The tuning of one kernel. It changes speed alone, and of a bias gradient the order of its sums.
 struct launch_policy {
   int block_threads;  // threads of a block, a power of two from 32 to 1024
   int fragments;      // fragments, each up to 16 bytes, that a thread loads before it uses the first
@@ -31,7 +33,7 @@ namespace detail {
 // `blocks` of `threads`; the launch's own status, an earlier sticky error among them. Nothing is queried
 // and no earlier error is cleared.
 template <class... Parameters, class... Arguments>
-cudaError_t launch(dim3 blocks, dim3 threads, cudaStream_t stream, void (*kernel)(Parameters...),
+INVACT_HIDDEN cudaError_t launch(dim3 blocks, dim3 threads, cudaStream_t stream, void (*kernel)(Parameters...),
                    const Arguments&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = blocks;
