@@ -79,8 +79,8 @@ bool all_refuse(tensors& t, const matrix_shape& s) {
   refuse(d::forward(op, s, t.x.data(), t.y.data(), t.mask.data()));
   refuse(d::forward_with_bias(op, s, t.x.data(), t.dy.data(), t.y.data(), t.mask.data()));
   refuse(d::backward(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data()));
-  refuse(d::backward_with_bias_gradient(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data(), t.sums.data(),
-                                        t.space.data(), bytes));
+  refuse(d::backward_with_bias_gradient(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data(),
+                                        t.sums.data(), t.space.data(), bytes));
   return refused;
 }
 
@@ -92,14 +92,16 @@ TEST_CASE("matrices with bad shapes are refused before anything is written", "[s
     return s;
   };
   for (const int64 rows : {int64{-1}, most}) CHECK(all_refuse(t, with(&matrix_shape::rows, rows)));
-  for (const int64 cols : {int64{-1}, int64{17}, most}) CHECK(all_refuse(t, with(&matrix_shape::cols, cols)));
+  for (const int64 cols : {int64{-1}, int64{17}, most})
+    CHECK(all_refuse(t, with(&matrix_shape::cols, cols)));
   for (const int64 ld : {int64{15}, int64{-1}, most}) CHECK(all_refuse(t, with(&matrix_shape::ld_y, ld)));
   for (const int64 bits : {int64{8}, int64{17}, int64{-16}, most}) {
     CHECK(all_refuse(t, with(&matrix_shape::mask_stride_bits, bits)));
   }
   CHECK(all_refuse(t, invact::device::dense_shape(masked{}, 1, most / 2)));
   namespace d = invact::device;
-  CHECK(d::forward(masked{}, with(&matrix_shape::ld_x, 15), t.x.data(), t.y.data(), t.mask.data()) == invalid);
+  CHECK(d::forward(masked{}, with(&matrix_shape::ld_x, 15), t.x.data(), t.y.data(), t.mask.data()) ==
+        invalid);
   CHECK(d::backward(masked{}, with(&matrix_shape::ld_dy, 15), t.dy.data(), t.y.data(), t.mask.data(),
                     t.dx.data()) == invalid);
   CHECK(d::backward(masked{}, with(&matrix_shape::ld_dx, 15), t.dy.data(), t.y.data(), t.mask.data(),
@@ -118,8 +120,8 @@ TEST_CASE("null tensors, groups and workspaces that do not fit are refused", "[s
   CHECK(d::backward(op, s, t.dy.data(), t.y.data(), t.mask.data(), null) == invalid);
 
   const auto with_workspace = [&](float* sums, void* space, std::size_t bytes) {
-    return d::backward_with_bias_gradient(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data(), sums, space,
-                                          bytes);
+    return d::backward_with_bias_gradient(op, s, t.dy.data(), t.y.data(), t.mask.data(), t.dx.data(), sums,
+                                          space, bytes);
   };
   const std::size_t needed = d::bias_gradient_workspace_bytes(s);
   REQUIRE(needed > 0);
@@ -199,9 +201,11 @@ template <class Op>
 void check_large(int64 n, bool as_rows) {
   std::size_t free = 0, total = 0;
   succeed(cudaMemGetInfo(&free, &total));
-  const std::size_t needed = static_cast<std::size_t>(n) * 2 * sizeof(bfloat16) + static_cast<std::size_t>(n) / 8 + (1 << 20);
+  const std::size_t needed =
+      static_cast<std::size_t>(n) * 2 * sizeof(bfloat16) + static_cast<std::size_t>(n) / 8 + (1 << 20);
   if (free < needed) {
-    std::printf("skipped: %lld elements need %zu bytes of device memory\n", static_cast<long long>(n), needed);
+    std::printf("skipped: %lld elements need %zu bytes of device memory\n", static_cast<long long>(n),
+                needed);
     return;
   }
   bfloat16* y = nullptr;
@@ -228,7 +232,8 @@ void check_large(int64 n, bool as_rows) {
   unsigned long long count = 1;
   succeed(cudaMemcpy(&count, wrong, sizeof count, cudaMemcpyDeviceToHost));
   CHECK(count == 0);
-  for (void* p : {static_cast<void*>(y), static_cast<void*>(dx), static_cast<void*>(mask), static_cast<void*>(wrong)}) {
+  for (void* p : {static_cast<void*>(y), static_cast<void*>(dx), static_cast<void*>(mask),
+                  static_cast<void*>(wrong)}) {
     succeed(cudaFree(p));
   }
 }
@@ -278,14 +283,15 @@ TEST_CASE("the size of a workspace needs no counts, and survives any shape") {
   const matrix_shape s = d::dense_shape(masked{}, 8 * 4096, 4096);
   CHECK(d::bias_gradient_workspace_bytes(d::ragged_shape{s, 8, nullptr}) == std::size_t{32} * 8 * 4096 * 4);
   const int64 huge = int64{1} << 62;
-  CHECK(d::bias_gradient_workspace_bytes(d::ragged_shape{d::dense_shape(masked{}, huge, huge), huge, nullptr}) == 0);
+  CHECK(d::bias_gradient_workspace_bytes(
+            d::ragged_shape{d::dense_shape(masked{}, huge, huge), huge, nullptr}) == 0);
   CHECK(d::bias_gradient_workspace_bytes(d::dense_shape(masked{}, -1, 8)) == 0);
   // No rows, but more groups than their sums can have bytes.
   guarded<float> sums(8);
   bfloat16* const null = nullptr;
-  CHECK(d::backward_with_bias_gradient(maskless{}, d::ragged_shape{d::dense_shape(maskless{}, 0, 1024), huge, nullptr},
-                                       null, null, null, sums.data(), static_cast<void*>(nullptr),
-                                       std::size_t{0}) == invalid);
+  CHECK(d::backward_with_bias_gradient(
+            maskless{}, d::ragged_shape{d::dense_shape(maskless{}, 0, 1024), huge, nullptr}, null, null,
+            null, sums.data(), static_cast<void*>(nullptr), std::size_t{0}) == invalid);
 }
 
 }  // namespace device_arguments

@@ -101,7 +101,8 @@ std::vector<forward_result<Op>> reference_forward(const std::vector<float>& x) {
 }
 
 template <class Op>
-std::vector<float> reference_backward(const std::vector<float>& dy, const std::vector<forward_result<Op>>& kept) {
+std::vector<float> reference_backward(const std::vector<float>& dy,
+                                      const std::vector<forward_result<Op>>& kept) {
   plain_copy<float> in(dy);
   plain_copy<forward_result<Op>> stored(kept);
   return computed<float>(dy.size(), [&](unsigned blocks, float* out) {
@@ -129,8 +130,8 @@ std::string differences(guarded<T>& got, guarded<T>& wanted) {
 
 // The calls, with or without a mask as the op has it.
 template <class Op, class Where, class X, class... Rest>
-cudaError_t call_forward(const Op& op, const Where& where, const X* x, typename Op::storage_type* y, uint8* mask,
-                    Rest... rest) {
+cudaError_t call_forward(const Op& op, const Where& where, const X* x, typename Op::storage_type* y,
+                         uint8* mask, Rest... rest) {
   if constexpr (Op::mask_bits > 0) {
     return invact::device::forward(op, where, x, y, mask, rest...);
   } else {
@@ -138,8 +139,8 @@ cudaError_t call_forward(const Op& op, const Where& where, const X* x, typename 
   }
 }
 template <class Op, class Where, class Dy, class Dx, class... Rest>
-cudaError_t call_backward(const Op& op, const Where& where, const Dy* dy, const typename Op::storage_type* y,
-                     const uint8* mask, Dx* dx, Rest... rest) {
+cudaError_t call_backward(const Op& op, const Where& where, const Dy* dy,
+                          const typename Op::storage_type* y, const uint8* mask, Dx* dx, Rest... rest) {
   if constexpr (Op::mask_bits > 0) {
     return invact::device::backward(op, where, dy, y, mask, dx, rest...);
   } else {
@@ -148,7 +149,7 @@ cudaError_t call_backward(const Op& op, const Where& where, const Dy* dy, const 
 }
 template <class Op, class Shape, class X, class B, class... Rest>
 cudaError_t call_forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
-                              typename Op::storage_type* y, uint8* mask, Rest... rest) {
+                                   typename Op::storage_type* y, uint8* mask, Rest... rest) {
   if constexpr (Op::mask_bits > 0) {
     return invact::device::forward_with_bias(op, shape, x, bias, y, mask, rest...);
   } else {
@@ -157,8 +158,8 @@ cudaError_t call_forward_with_bias(const Op& op, const Shape& shape, const X* x,
 }
 template <class Op, class Shape, class Dy, class Dx, class... Rest>
 cudaError_t call_backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
-                                        const typename Op::storage_type* y, const uint8* mask, Dx* dx,
-                                        Rest... rest) {
+                                             const typename Op::storage_type* y, const uint8* mask, Dx* dx,
+                                             Rest... rest) {
   if constexpr (Op::mask_bits > 0) {
     return invact::device::backward_with_bias_gradient(op, shape, dy, y, mask, dx, rest...);
   } else {

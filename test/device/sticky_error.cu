@@ -18,6 +18,7 @@ int main() {
   write_to<<<1, 1>>>(nullptr);
   const cudaError_t expected = cudaDeviceSynchronize();
   const cudaError_t got = invact::device::forward(act{}, 8, y, y);
-  std::printf("the kernel's error: %s; the call's: %s\n", cudaGetErrorString(expected), cudaGetErrorString(got));
+  std::printf("the kernel's error: %s; the call's: %s\n", cudaGetErrorString(expected),
+              cudaGetErrorString(got));
   return expected != cudaSuccess && got == expected ? 0 : 1;
 }

@@ -73,15 +73,15 @@ struct silu_float_evaluator {
       const detail::scaled_exponential e =
           detail::exp2_of(detail::reduce_exponent(a, -detail::log2e, -detail::log2e_low));
       const float power = e.power_of_two(8) * 0x1p-8f;
-      const float v = detail::divide<Math>(
-          e.significand_times(a), fused_multiply_add(e.significand_times(1.0f), power, 1.0f));
+      const float v = detail::divide<Math>(e.significand_times(a),
+                                           fused_multiply_add(e.significand_times(1.0f), power, 1.0f));
       return positive_part_minus_product(x, v, power);
     } else {
       constexpr float largest = 104.0f;
       const float a = minimum(absolute(x), largest);
       const detail::scaled_exponential e = detail::exp_sum(-a, 0.0f);
-      const float v = detail::divide<Math>(
-          e.significand_times(a), 1.0f + e.scale(e.significand_times(1.0f), 0), 0.0f);
+      const float v =
+          detail::divide<Math>(e.significand_times(a), 1.0f + e.scale(e.significand_times(1.0f), 0), 0.0f);
       return detail::reflect(x, v, e, largest);
     }
   }
@@ -118,8 +118,7 @@ struct gelu_float_evaluator {
       const float high = float_from_bits((float_bits(a) + 0x1000u) & 0xffffe000u);
       // 22 significant bits: clearing the last changes nothing, but keeps a compiler from merging the parts.
       const float square = float_from_bits(float_bits(high * high) & ~1u);
-      const detail::scaled_exponential e =
-          detail::exp_sum(-0.5f * square, -0.5f * (a - high) * (a + high));
+      const detail::scaled_exponential e = detail::exp_sum(-0.5f * square, -0.5f * (a - high) * (a + high));
       const float p = detail::divide<Math>(a, high + Table::pole, a - high);
       const float v = e.significand_times(p * horner(Table::ratio(), multiply_add(2.0f, p, -1.0f)));
       return detail::reflect(x, v, e, Table::largest);

@@ -29,7 +29,7 @@ struct conditional<false, Then, Else> {
 // N values of T, aligned so that up to 16 bytes load and store as one access. Trivially copyable.
 // Index it with compile-time constants (unrolled loops): a run-time index spills it on a GPU.
 template <class T, int N>
-struct alignas(detail::fragment_alignment(N * static_cast<int>(sizeof(T)))) fragment {
+struct alignas(detail::fragment_alignment(N* static_cast<int>(sizeof(T)))) fragment {
   static_assert(N > 0, "invact::fragment needs at least one element");
   using value_type = T;
   static constexpr int size = N;

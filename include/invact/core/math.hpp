@@ -107,7 +107,8 @@ INVACT_FUNCTION float positive_part_minus_product(float x, float a, float b) {
   // By the sign bit, because -ffast-math confuses the zeros.
   const uint32 sign = float_bits(x) & float_sign_mask;
   const bool negative = (sign != 0) & !is_nan(x);
-  return copy_sign(multiply_add(negated(a), b, float_from_bits(select(negative, sign, float_bits(x)))), sign);
+  return copy_sign(multiply_add(negated(a), b, float_from_bits(select(negative, sign, float_bits(x)))),
+                   sign);
 #endif
 }
 
@@ -144,7 +145,8 @@ struct native_math {
     const float s = m * r;
     const float h = 1.0f - s * r;
     const float root = s + (s * h) * multiply_add(h, 0.375f, 0.5f);
-    const float scaled = float_from_bits(float_bits(root) + static_cast<uint32>(static_cast<int32>(k) >> 1));
+    const float scaled =
+        float_from_bits(float_bits(root) + static_cast<uint32>(static_cast<int32>(k) >> 1));
     return select(x < 0x1p-126f, 0.0f, scaled);
 #endif
   }

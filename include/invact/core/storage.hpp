@@ -158,8 +158,8 @@ struct binary16_format {
 #else
     const uint32 b = float_bits(x) & 0x7fffffffu;
     const uint32 normal = (b - (112u << 23)) >> 13;
-    const uint32 subnormal =
-        static_cast<uint32>(static_cast<int32>(select(b < 0x38800000u, float_from_bits(b) * 0x1p24f, 0.0f)));
+    const uint32 subnormal = static_cast<uint32>(
+        static_cast<int32>(select(b < 0x38800000u, float_from_bits(b) * 0x1p24f, 0.0f)));
     const uint32 finite = select(b < 0x38800000u, subnormal, normal);
     const uint32 magnitude = select(b >= 0x47800000u, 0x7bffu, finite);
     return static_cast<code>(magnitude | ((float_bits(x) >> 16) & 0x8000u));

@@ -67,9 +67,9 @@ inline constexpr bool converts_pairs<
 template <class T, class = void>
 inline constexpr bool has_activation = false;
 template <class T>
-inline constexpr bool has_activation<
-    T, void_t<decltype(T::pieces), decltype(T::ambiguous),
-              decltype(static_cast<uint32>(declval<const T&>().piece_index(0.0f)))>> = true;
+inline constexpr bool
+    has_activation<T, void_t<decltype(T::pieces), decltype(T::ambiguous),
+                             decltype(static_cast<uint32>(declval<const T&>().piece_index(0.0f)))>> = true;
 
 // What a packing is tried with: it must take any activation, so this one stands for all.
 struct sample_activation {
@@ -82,11 +82,11 @@ template <class T, class = void>
 inline constexpr bool has_packing = false;
 template <class T>
 inline constexpr bool has_packing<
-    T, void_t<decltype(T::template mask_bits<1>), decltype(T::template spent_bits<1>),
-              decltype(static_cast<uint32>(
-                  T::template encode<sample_activation, binary32_format>(0.0f, 0u))),
-              decltype(static_cast<uint32>(
-                  T::template decode<sample_activation, binary32_format>(0u, 0u)))>> = true;
+    T,
+    void_t<decltype(T::template mask_bits<1>), decltype(T::template spent_bits<1>),
+           decltype(static_cast<uint32>(T::template encode<sample_activation, binary32_format>(0.0f, 0u))),
+           decltype(static_cast<uint32>(T::template decode<sample_activation, binary32_format>(0u, 0u)))>> =
+    true;
 
 // Packing encodes two elements of a fragment at once, as mantissa_bit does: optional.
 template <class Packing, class Activation, class Format, class = void>
@@ -100,8 +100,8 @@ template <class T, class Activation, class = void>
 inline constexpr bool has_evaluator = false;
 template <class T, class Activation>
 inline constexpr bool has_evaluator<
-    T, Activation,
-    void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f)))>> = true;
+    T, Activation, void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f)))>> =
+    true;
 
 template <class T, class Activation, class = void>
 inline constexpr bool has_approximant = false;

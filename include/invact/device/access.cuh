@@ -61,7 +61,8 @@ __device__ __forceinline__ Word load_mask(const uint8* row, int64 i, int count) 
     const int shift = N * Bits % 8 == 0 ? 0 : static_cast<int>(first % 8);
     INVACT_UNROLL
     for (int k = 0; 8 * k < N * Bits + (N * Bits % 8 == 0 ? 0 : 4); ++k) {
-      if (count > 0 && 8 * k < shift + count * Bits) bits |= static_cast<Word>(uint64{p[k]} << (8 * k) >> shift);
+      if (count > 0 && 8 * k < shift + count * Bits)
+        bits |= static_cast<Word>(uint64{p[k]} << (8 * k) >> shift);
     }
   }
   return bits;
@@ -198,7 +199,8 @@ __device__ __forceinline__ int elements_at(int64 c, int64 cols) {
 template <int N, class T>
 bool is_vector_aligned(const T* pointer, int64 ld) {
   constexpr int alignment = alignof(fragment<T, N>);
-  constexpr int elements = alignment / static_cast<int>(sizeof(T)) > 0 ? alignment / static_cast<int>(sizeof(T)) : 1;
+  constexpr int elements =
+      alignment / static_cast<int>(sizeof(T)) > 0 ? alignment / static_cast<int>(sizeof(T)) : 1;
   return reinterpret_cast<uint64>(pointer) % alignment == 0 && ld % elements == 0;
 }
 template <int N>

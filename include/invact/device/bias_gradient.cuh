@@ -59,7 +59,8 @@ std::size_t sums_bytes(const Shape& shape) {
   argument_checks checks;
   checks.size(shape);
   checks.addressable<float>(shape.cols, "shape.cols");
-  if (checks.what() != defect::none || shape.rows == 0 || shape.cols == 0 || !groups_divide(shape)) return 0;
+  if (checks.what() != defect::none || shape.rows == 0 || shape.cols == 0 || !groups_divide(shape))
+    return 0;
   const row_layout layout = layout_of(shape);
   const grid_shape grid = bias_gradient_grid(layout);
   // The sums of one band are the result.
@@ -69,9 +70,10 @@ std::size_t sums_bytes(const Shape& shape) {
 }
 
 template <class Op, class Shape, class Dy, class Dx>
-INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
-                            const uint8* mask, Dx* dx, float* bias_gradient, void* workspace,
-                            std::size_t workspace_bytes, cudaStream_t stream) {
+INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, const Dy* dy,
+                                          const storage_of<Op>* y, const uint8* mask, Dx* dx,
+                                          float* bias_gradient, void* workspace,
+                                          std::size_t workspace_bytes, cudaStream_t stream) {
   constexpr int threads = bias_gradient_policy.block_threads;
   if (check_backward<Op>(shape, dy, y, mask, dx, bias_gradient).what() != defect::none ||
       !groups_are_valid(shape)) {
@@ -129,18 +131,20 @@ std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
 // bands / 4 + 3) * 2^-24 times the sum of |dx|.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
-                                        const invact::detail::storage_of<Op>* y, const uint8* mask, Dx* dx,
-                                        float* bias_gradient, void* workspace, std::size_t workspace_bytes,
-                                        cudaStream_t stream = nullptr) {
+                                                      const invact::detail::storage_of<Op>* y,
+                                                      const uint8* mask, Dx* dx, float* bias_gradient,
+                                                      void* workspace, std::size_t workspace_bytes,
+                                                      cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::backward_summed(op, shape, dy, y, mask, dx, bias_gradient, workspace,
                                          workspace_bytes, stream);
 }
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
-                                        const invact::detail::storage_of<Op>* y, Dx* dx, float* bias_gradient,
-                                        void* workspace, std::size_t workspace_bytes,
-                                        cudaStream_t stream = nullptr) {
+                                                      const invact::detail::storage_of<Op>* y, Dx* dx,
+                                                      float* bias_gradient, void* workspace,
+                                                      std::size_t workspace_bytes,
+                                                      cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::backward_summed(op, shape, dy, y, nullptr, dx, bias_gradient, workspace,
                                          workspace_bytes, stream);

@@ -58,7 +58,7 @@ INVACT_HIDDEN cudaError_t choose(bool vector, const Run& run) {
 
 template <class Op, class X>
 INVACT_HIDDEN cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
-                           cudaStream_t stream) {
+                                         cudaStream_t stream) {
   constexpr int size = fragment_size<X, storage_of<Op>>;
   constexpr device::launch_policy policy = forward_policy<size, Op::mask_bits>;
   constexpr int threads = policy.block_threads;
@@ -79,8 +79,8 @@ bool all_vector_aligned(const A* a, int64 ld_a, const B* b, int64 ld_b, const C*
 }
 
 template <class Op, class Dy, class Dx>
-INVACT_HIDDEN cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
-                            Dx* dx, cudaStream_t stream) {
+INVACT_HIDDEN cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y,
+                                          const uint8* mask, Dx* dx, cudaStream_t stream) {
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
   constexpr device::launch_policy policy = backward_policy<size>;
   constexpr int threads = policy.block_threads;
@@ -106,8 +106,8 @@ bool is_one_run(const row_layout& layout, int64 ld_a, int64 ld_b, int64 ld_c) {
 }
 
 template <class Op, class Shape, class X, class Bias>
-INVACT_HIDDEN cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias, storage_of<Op>* y,
-                         uint8* mask, cudaStream_t stream) {
+INVACT_HIDDEN cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias,
+                                       storage_of<Op>* y, uint8* mask, cudaStream_t stream) {
   if (check_forward<Op>(shape, x, bias, y, mask).what() != defect::none || !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
   }
@@ -132,8 +132,9 @@ INVACT_HIDDEN cudaError_t forward_rows(const Op& op, const Shape& shape, const X
 }
 
 template <class Op, class Shape, class Dy, class Dx>
-INVACT_HIDDEN cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy, const storage_of<Op>* y,
-                          const uint8* mask, Dx* dx, cudaStream_t stream) {
+INVACT_HIDDEN cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy,
+                                        const storage_of<Op>* y, const uint8* mask, Dx* dx,
+                                        cudaStream_t stream) {
   if (check_backward<Op>(shape, dy, y, mask, dx).what() != defect::none || !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
   }
@@ -163,8 +164,8 @@ namespace device {
 
 // y[i], mask = op.forward(x[i]) for i in [0, n).
 template <class Op, class X>
-INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y, uint8* mask,
-                    cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
+                                  uint8* mask, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   if (invact::detail::check_forward<Op>(n, x, y, mask).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
@@ -173,7 +174,7 @@ INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::det
 }
 template <class Op, class X>
 INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
-                    cudaStream_t stream = nullptr) {
+                                  cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   if (invact::detail::check_forward<Op>(n, x, y, nullptr).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
@@ -183,8 +184,9 @@ INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::det
 
 // dx[i] = op.backward(dy[i], y[i], piece i of mask) for i in [0, n).
 template <class Op, class Dy, class Dx>
-INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y,
-                     const uint8* mask, Dx* dx, cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy,
+                                   const invact::detail::storage_of<Op>* y, const uint8* mask, Dx* dx,
+                                   cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   if (invact::detail::check_backward<Op>(n, dy, y, mask, dx).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
@@ -192,8 +194,9 @@ INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy, const in
   return n == 0 ? cudaSuccess : invact::detail::launch_backward(op, n, dy, y, mask, dx, stream);
 }
 template <class Op, class Dy, class Dx>
-INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy, const invact::detail::storage_of<Op>* y, Dx* dx,
-                     cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy,
+                                   const invact::detail::storage_of<Op>* y, Dx* dx,
+                                   cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   if (invact::detail::check_backward<Op>(n, dy, y, nullptr, dx).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
@@ -205,14 +208,15 @@ INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy, const in
 // op.forward(x(r, c)). Reads rows, cols, ld_x, ld_y and, with a mask, mask_stride_bits of the shape.
 // Elements between cols and a leading dimension are not touched.
 template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
-INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
-                    uint8* mask, cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x,
+                                  invact::detail::storage_of<Op>* y, uint8* mask,
+                                  cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, mask, stream);
 }
 template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
-INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x, invact::detail::storage_of<Op>* y,
-                    cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x,
+                                  invact::detail::storage_of<Op>* y, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, nullptr, stream);
 }
@@ -221,13 +225,15 @@ INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x, 
 // ragged_shape groups * cols. The piece is that of the sum.
 template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
-                              invact::detail::storage_of<Op>* y, uint8* mask, cudaStream_t stream = nullptr) {
+                                            invact::detail::storage_of<Op>* y, uint8* mask,
+                                            cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, bias, y, mask, stream);
 }
 template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
-                              invact::detail::storage_of<Op>* y, cudaStream_t stream = nullptr) {
+                                            invact::detail::storage_of<Op>* y,
+                                            cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, bias, y, nullptr, stream);
 }
@@ -235,14 +241,16 @@ INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, co
 // dx(r, c) = op.backward(dy(r, c), y(r, c), piece). Reads rows, cols, ld_dy, ld_y, ld_dx and, with a
 // mask, mask_stride_bits of the shape.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
-INVACT_HIDDEN cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
-                     const uint8* mask, Dx* dx, cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy,
+                                   const invact::detail::storage_of<Op>* y, const uint8* mask, Dx* dx,
+                                   cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::backward_rows(op, shape, dy, y, mask, dx, stream);
 }
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
-INVACT_HIDDEN cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy, const invact::detail::storage_of<Op>* y,
-                     Dx* dx, cudaStream_t stream = nullptr) {
+INVACT_HIDDEN cudaError_t backward(const Op& op, const Shape& shape, const Dy* dy,
+                                   const invact::detail::storage_of<Op>* y, Dx* dx,
+                                   cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::backward_rows(op, shape, dy, y, nullptr, dx, stream);
 }

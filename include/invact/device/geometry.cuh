@@ -12,8 +12,8 @@ namespace device {
 // most all. counts is device memory, read when the kernel runs: no host has to know it. The other rows are
 // neither read nor written. A bias and its gradient are [groups, cols]: each group has its own.
 struct ragged_shape : matrix_shape {
-  int64 groups = 0;              // >= 1, a divisor of rows
-  const int32* counts = nullptr; // groups of them
+  int64 groups = 0;               // >= 1, a divisor of rows
+  const int32* counts = nullptr;  // groups of them
 };
 
 // The shape of dense matrices: every leading dimension is cols, and mask rows are as short as whole
@@ -92,9 +92,12 @@ struct grid_shape {
     const block_shape block(policy.block_threads, ceil_div(layout.cols, N));
     const int64 strips = ceil_div(ceil_div(layout.cols, N), block.x) * layout.groups;
     const int64 blocks = ceil_div(layout.rows, block.y) * strips;
-    const int64 thread_rows = blocks >= 8 * wanted_blocks ? 8 : blocks <= wanted_blocks ? 1 : blocks / wanted_blocks;
+    const int64 thread_rows = blocks >= 8 * wanted_blocks ? 8
+                              : blocks <= wanted_blocks   ? 1
+                                                          : blocks / wanted_blocks;
     const int64 tile = block.y * thread_rows;
-    return {block, ceil_div(layout.cols, N), tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz), layout};
+    return {block, ceil_div(layout.cols, N), tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz),
+            layout};
   }
 
   // For sums over rows, whose bits must depend on the shape alone, not on the device: some 512 blocks (four

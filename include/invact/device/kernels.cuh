@@ -17,7 +17,7 @@ inline constexpr int summing_threads = 768;
 // threads neighbouring fragments. Only the last block takes the path that counts elements, whose threads
 // stay together (see store_mask).
 template <int Threads, int Fragments, int N>
-inline constexpr int64 tile_elements = int64{Threads} * Fragments * N;
+inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
 INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
@@ -71,8 +71,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
     const int count = elements_at<N>(i, n);
     backward_input<Op, N, Dy> in;
     in.template load<Vector>(dy + i, y + i, mask, i, count);
-    store_fragment<Vector>(dx + i, count,
-                           narrow<Dx>(backward_fragment(op, widen(in.dy), in.y, in.bits)));
+    store_fragment<Vector>(dx + i, count, narrow<Dx>(backward_fragment(op, widen(in.dy), in.y, in.bits)));
   }
 }
 
@@ -128,8 +127,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
     // The same number of rounds for all threads of a block: see store_mask.
     for (int top = 0; top < band.rows; top += step) {
       const int count = top + static_cast<int>(threadIdx.y) < band.rows ? columns : 0;
-      forward_fragment<Vector>(op, added.to(widen(load_fragment<N, Vector>(x_at, count))), count, y_at, mask_at,
-                               in_byte);
+      forward_fragment<Vector>(op, added.to(widen(load_fragment<N, Vector>(x_at, count))), count, y_at,
+                               mask_at, in_byte);
       x_at += step * layout.ld_x;
       y_at += step * layout.ld_y;
       mask_at += step * layout.mask_stride;
@@ -175,7 +174,9 @@ INVACT_KERNEL void __launch_bounds__(Threads, (Sums ? summing_threads : resident
     const storage_of<Op>* y_at = y + own * layout.ld_y + c;
     const uint8* mask_at = mask + own * layout.mask_stride + c / 8 * Op::mask_bits;
     Dx* dx_at = dx + own * layout.ld_dx + c;
-    const auto count_at = [&](int top) { return top + static_cast<int>(threadIdx.y) < band.rows ? columns : 0; };
+    const auto count_at = [&](int top) {
+      return top + static_cast<int>(threadIdx.y) < band.rows ? columns : 0;
+    };
     backward_input<Op, N, Dy> next;
     if constexpr (Sums) next.template load<Vector>(dy_at, y_at, mask_at, in_byte, count_at(0));
     for (int top = 0; top < band.rows; top += step) {

@@ -33,8 +33,8 @@ namespace detail {
 // `blocks` of `threads`; the launch's own status, an earlier sticky error among them. Nothing is queried
 // and no earlier error is cleared.
 template <class... Parameters, class... Arguments>
-INVACT_HIDDEN cudaError_t launch(dim3 blocks, dim3 threads, cudaStream_t stream, void (*kernel)(Parameters...),
-                   const Arguments&... arguments) {
+INVACT_HIDDEN cudaError_t launch(dim3 blocks, dim3 threads, cudaStream_t stream,
+                                 void (*kernel)(Parameters...), const Arguments&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = blocks;
   config.blockDim = threads;

@@ -68,8 +68,8 @@ INVACT_INLINE void forward_block(const Op& op, const X* x, Bias bias, storage_of
 
 // backward() of N elements. Their unrounded dx are added to `sums`, if any.
 template <int N, class Op, class Dy, class Dx>
-INVACT_INLINE void backward_block(const Op& op, const Dy* dy, const storage_of<Op>* y,
-                                  const uint8* mask, Dx* dx, float* sums) {
+INVACT_INLINE void backward_block(const Op& op, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
+                                  Dx* dx, float* sums) {
   uint8 pieces[N] = {};
   if constexpr (Op::mask_bits > 0) {
     for (int i = 0; i < N / 8; ++i) {
@@ -197,8 +197,10 @@ INVACT_INLINE void backward_blocks(const Op& op, int64 n, const Dy* dy, const st
 #define INVACT_DETAIL_HOST_AVX2 1
 
 template <class Op, class X, class Bias>
-INVACT_DETAIL_NOINLINE __attribute__((target("avx2"))) void forward_run_avx2(
-    const Op& op, int64 n, const X* x, Bias bias, storage_of<Op>* y, uint8* mask) {
+INVACT_DETAIL_NOINLINE __attribute__((target("avx2"))) void forward_run_avx2(const Op& op, int64 n,
+                                                                             const X* x, Bias bias,
+                                                                             storage_of<Op>* y,
+                                                                             uint8* mask) {
   forward_blocks(op, n, x, bias, y, mask);
 }
 
@@ -236,8 +238,8 @@ void forward_run(const Op& op, int64 n, const X* x, Bias bias, storage_of<Op>* y
 // backward() of n consecutive elements whose mask starts on a byte. `sums`, if any, gets the unrounded
 // dx added, element by element.
 template <class Op, class Dy, class Dx>
-void backward_run(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
-                  Dx* dx, float* sums) {
+void backward_run(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask, Dx* dx,
+                  float* sums) {
 #if INVACT_DETAIL_HOST_AVX2
   if (__builtin_cpu_supports("avx2")) return backward_run_avx2(op, n, dy, y, mask, dx, sums);
 #endif

@@ -45,8 +45,8 @@
   vectors##fused##rounding##threads##compiler
 #define INVACT_DETAIL_BUILD(vectors, fused, rounding, threads, compiler) \
   INVACT_DETAIL_BUILD_NAME(vectors, fused, rounding, threads, compiler)
-#define INVACT_HOST_BUILD                                                                               \
-  INVACT_DETAIL_BUILD(INVACT_DETAIL_VECTORS, INVACT_DETAIL_FUSED, INVACT_DETAIL_ROUNDING,               \
+#define INVACT_HOST_BUILD                                                                 \
+  INVACT_DETAIL_BUILD(INVACT_DETAIL_VECTORS, INVACT_DETAIL_FUSED, INVACT_DETAIL_ROUNDING, \
                       INVACT_DETAIL_THREADS, INVACT_DETAIL_COMPILER)
 
 #define INVACT_HOST_NAMESPACE_BEGIN \

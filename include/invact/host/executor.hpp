@@ -126,8 +126,7 @@ void backward_summed(const Op& op, const matrix_shape& shape, const Dy* dy, cons
   const order sums(shape.rows);
 
   // Row b holds the column sums of band b + 1; band 0 has its sums where the result goes.
-  std::vector<float> partial(
-      static_cast<std::size_t>(sums.bands > 1 ? (sums.bands - 1) * shape.cols : 0));
+  std::vector<float> partial(static_cast<std::size_t>(sums.bands > 1 ? (sums.bands - 1) * shape.cols : 0));
   const int64 strips = ceil_div(shape.cols, order::strip_cols);
   run_tasks(sums.bands * strips, [&](int64 t) {
     const int64 band = t / strips;
@@ -135,8 +134,7 @@ void backward_summed(const Op& op, const matrix_shape& shape, const Dy* dy, cons
     const int64 cols =
         shape.cols - first_col < order::strip_cols ? shape.cols - first_col : order::strip_cols;
     const int64 first_row = band * sums.band_rows;
-    const int64 end_row =
-        shape.rows - first_row < sums.band_rows ? shape.rows : first_row + sums.band_rows;
+    const int64 end_row = shape.rows - first_row < sums.band_rows ? shape.rows : first_row + sums.band_rows;
     float band_sum[order::strip_cols] = {};
     for (int64 r = first_row; r < end_row;) {
       const int64 end_block = end_row - r < order::block_rows ? end_row : r + order::block_rows;
@@ -188,8 +186,7 @@ void backward(const Op& op, int64 n, const Dy* dy, const detail::storage_of<Op>*
 // The same for matrices: y(r, c), mask = op.forward(x(r, c)). Reads rows, cols, ld_x, ld_y and, with a
 // mask, mask_stride_bits of the shape. Elements between cols and a leading dimension are not touched.
 template <class Op, class X>
-void forward(const Op& op, const matrix_shape& shape, const X* x, detail::storage_of<Op>* y,
-             uint8* mask) {
+void forward(const Op& op, const matrix_shape& shape, const X* x, detail::storage_of<Op>* y, uint8* mask) {
   invact::detail::check_takes_mask<Op>();
   detail::forward_matrix("forward", op, shape, x, detail::no_bias{}, y, mask);
 }

@@ -22,8 +22,8 @@ constexpr uint64 lane_mask() {
 
 // Eight bytes as a little-endian word, whatever the machine's order: compilers see one load here.
 INVACT_INLINE uint64 load_bytes(const uint8* p) {
-  return uint64{p[0]} | uint64{p[1]} << 8 | uint64{p[2]} << 16 | uint64{p[3]} << 24 |
-         uint64{p[4]} << 32 | uint64{p[5]} << 40 | uint64{p[6]} << 48 | uint64{p[7]} << 56;
+  return uint64{p[0]} | uint64{p[1]} << 8 | uint64{p[2]} << 16 | uint64{p[3]} << 24 | uint64{p[4]} << 32 |
+         uint64{p[5]} << 40 | uint64{p[6]} << 48 | uint64{p[7]} << 56;
 }
 
 // The indices of eight elements, each < 2^Bits, to Bits bytes.

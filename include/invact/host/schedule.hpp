@@ -16,7 +16,7 @@ constexpr int64 ceil_div(int64 a, int64 b) { return a / b + (a % b != 0 ? 1 : 0)
 
 // Tasks that cover a matrix: whole rows together while they are short, pieces of a row when long.
 struct task_grid {
-  int64 rows;          // of the matrix
+  int64 rows;  // of the matrix
   int64 cols;
   int64 rows_a_task;
   int64 tasks_a_row;

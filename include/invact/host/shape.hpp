@@ -30,16 +30,22 @@ inline std::string describe(const invact::detail::argument_checks& checks) {
   const std::string value = " (" + std::to_string(checks.value()) + ")";
   const std::string bound = std::to_string(checks.bound());
   switch (checks.what()) {
-    case defect::none: break;
-    case defect::negative: return name + " is negative" + value;
-    case defect::null_pointer: return name + " is a null pointer";
+    case defect::none:
+      break;
+    case defect::negative:
+      return name + " is negative" + value;
+    case defect::null_pointer:
+      return name + " is a null pointer";
     case defect::elements_overflow:
       return name + " overflows: " + std::to_string(checks.value()) + " elements have no size in bytes";
-    case defect::too_few_in_a_row: return name + value + " is smaller than shape.cols (" + bound + ")";
+    case defect::too_few_in_a_row:
+      return name + value + " is smaller than shape.cols (" + bound + ")";
     case defect::rows_overflow:
       return name + value + " overflows: " + bound + " such rows have no size in bytes";
-    case defect::mask_row_overflow: return name + " overflows: its mask bits have no count";
-    case defect::mask_stride_not_bytes: return name + value + " is not a multiple of 8";
+    case defect::mask_row_overflow:
+      return name + " overflows: its mask bits have no count";
+    case defect::mask_stride_not_bytes:
+      return name + value + " is not a multiple of 8";
     case defect::mask_stride_too_small:
       return name + value + " is smaller than the " + bound + " bits of a row";
     case defect::mask_rows_overflow:

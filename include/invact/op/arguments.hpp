@@ -24,10 +24,11 @@ template <class T, class = void>
 inline constexpr bool has_op = false;
 template <class T>
 inline constexpr bool has_op<
-    T, void_t<typename T::storage_type, decltype(T::mask_bits), decltype(declval<const T&>().forward(0.0f).y),
-              decltype(static_cast<uint32>(declval<const T&>().forward(0.0f).piece)),
-              decltype(static_cast<float>(declval<const T&>().backward(
-                  0.0f, declval<const typename T::storage_type&>(), 0u)))>> = true;
+    T,
+    void_t<typename T::storage_type, decltype(T::mask_bits), decltype(declval<const T&>().forward(0.0f).y),
+           decltype(static_cast<uint32>(declval<const T&>().forward(0.0f).piece)),
+           decltype(static_cast<float>(declval<const T&>().backward(
+               0.0f, declval<const typename T::storage_type&>(), 0u)))>> = true;
 
 // The largest number of mask bits an element may have: eight elements are then one 64-bit word.
 inline constexpr int max_mask_bits = 8;
@@ -63,8 +64,7 @@ constexpr void check_takes_mask() {
 
 template <class Op>
 constexpr void check_takes_no_mask() {
-  static_assert(checked_op<Op>::mask_bits == 0,
-                "invact: this op keeps a mask beside y: pass it, after y");
+  static_assert(checked_op<Op>::mask_bits == 0, "invact: this op keeps a mask beside y: pass it, after y");
 }
 
 // Stands for the bias pointer of a call without one.
@@ -81,15 +81,15 @@ using bias_element = typename bias_traits<Bias>::element;
 // What is wrong with an argument.
 enum class defect {
   none,
-  negative,              // value
-  null_pointer,          //
-  elements_overflow,     // value elements have no size in bytes
-  too_few_in_a_row,      // value, a leading dimension, is less than bound, the columns
-  rows_overflow,         // bound rows that are value elements apart have no size in bytes
-  mask_row_overflow,     // the mask bits of a row have no count
-  mask_stride_not_bytes, // value, in bits, is no multiple of 8
-  mask_stride_too_small, // value is less than bound, the bits of a row
-  mask_rows_overflow,    // bound rows of mask bits that are value apart have no count
+  negative,               // value
+  null_pointer,           //
+  elements_overflow,      // value elements have no size in bytes
+  too_few_in_a_row,       // value, a leading dimension, is less than bound, the columns
+  rows_overflow,          // bound rows that are value elements apart have no size in bytes
+  mask_row_overflow,      // the mask bits of a row have no count
+  mask_stride_not_bytes,  // value, in bits, is no multiple of 8
+  mask_stride_too_small,  // value is less than bound, the bits of a row
+  mask_rows_overflow,     // bound rows of mask bits that are value apart have no count
 };
 
 // Keeps the first defect that its checks find. Nothing here throws or allocates.
@@ -134,7 +134,8 @@ class argument_checks {
 
   // A tensor of the checked size with rows `ld` apart. Its extent must be addressable.
   template <class T>
-  void tensor(const matrix_shape& shape, int64 ld, const T* pointer, const char* name, const char* ld_name) {
+  void tensor(const matrix_shape& shape, int64 ld, const T* pointer, const char* name,
+              const char* ld_name) {
     if (what_ != defect::none) return;
     require(ld >= shape.cols, defect::too_few_in_a_row, ld_name, ld, shape.cols);
     addressable<T>(shape.cols, "shape.cols");

@@ -38,8 +38,7 @@ struct check_inverted {
 };
 
 // The types `inverted` is made of; empty when the check failed, so that its message stands alone.
-template <bool Checked, class Activation, class Storage, class Packing, class Approximant,
-          class Evaluator>
+template <bool Checked, class Activation, class Storage, class Packing, class Approximant, class Evaluator>
 struct inverted_parts {
   using format = binary32_format;
   using code = uint32;
@@ -55,9 +54,8 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
   using code = typename format::code;
   static constexpr int piece_bits = piece_bits_v<Activation>;
   static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
-  using approximant =
-      typename select_approximant<Approximant, Activation, format,
-                                  Packing::template spent_bits<piece_bits>>::type;
+  using approximant = typename select_approximant<Approximant, Activation, format,
+                                                  Packing::template spent_bits<piece_bits>>::type;
   using evaluator = typename select_evaluator<Evaluator, Activation, format>::type;
   static_assert(!is_same_v<approximant, fast>,
                 "invact::inverted: Approximant is invact::fast, which is shipped for 16-bit storage "
@@ -169,8 +167,7 @@ class inverted : Activation {
   }
 
   template <int N>
-  INVACT_FUNCTION fragment<float, N> gradient_factor(fragment<Storage, N> y,
-                                                     const pieces<N>& kept) const {
+  INVACT_FUNCTION fragment<float, N> gradient_factor(fragment<Storage, N> y, const pieces<N>& kept) const {
     fragment<float, N> g;
     INVACT_UNROLL
     for (int i = 0; i < N; ++i) g[i] = gradient_factor(y[i], kept[i]);
@@ -178,8 +175,7 @@ class inverted : Activation {
   }
 
   template <int N>
-  INVACT_FUNCTION fragment<float, N> backward(fragment<float, N> dy,
-                                              fragment<Storage, N> y,
+  INVACT_FUNCTION fragment<float, N> backward(fragment<float, N> dy, fragment<Storage, N> y,
                                               const pieces<N>& kept) const {
     fragment<float, N> dx;
     INVACT_UNROLL

@@ -97,8 +97,8 @@ struct mantissa_bit {
       const bool vanishes = (truncated < Format::min_kept) & (piece != 0);
       const uint32 magnitude = select(vanishes, kept | piece, nearest);
       const uint32 packed = magnitude | (rounded & Format::sign);
-      const bool takes_index = ((rounded & (Format::sign - 1u)) < Format::infinity) &
-                               carries<Activation, Format>(rounded);
+      const bool takes_index =
+          ((rounded & (Format::sign - 1u)) < Format::infinity) & carries<Activation, Format>(rounded);
       return static_cast<code>(select(takes_index, packed, static_cast<uint32>(rounded)));
     }
   }
