@@ -5,11 +5,12 @@
 
 namespace fit {
 
-// `near_fraction` of |y_min| bounds the part around the minimum; at `saturation` above it g is 1.
-template <int NearDegree, int LeftDegree, int RightDegree>
+// `near_fraction` of |y_min| above it the log root takes over on the left, and at `split` of the range of |t| the
+// second polynomial on the right; `saturation` above y_min g is 1.
+template <int MiddleDegree, int LeftDegree, int RightDegree>
 std::string fit_joint(const activation& a, int spent, const std::string& name, double near_fraction,
-                      double saturation) {
-  using table = joint_table<NearDegree, LeftDegree, RightDegree>;
+                      double split, double saturation) {
+  using table = joint_table<MiddleDegree, LeftDegree, RightDegree>;
   using approximant = invact::joint_approximant<table>;
   const fit_input in(a, make_float_cells(a, spent, saturation + 1), 23);
   const double near_u = near_fraction * -in.minimum / saturation;
@@ -18,7 +19,6 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
   table::center = static_cast<float>(center);
   table::scale = static_cast<float>(1 / saturation);
   table::vanishing = 0x1.000002p-126f;
-  table::near_limit = static_cast<float>(near_u);
   table::smallest = 0x1p-126f;
   table::log2_minimum = static_cast<float>(std::log2(-a.minimum()));
 
@@ -35,11 +35,17 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
   goal near_aim = aim;
   near_aim.rounds = 1;
 
-  std::vector<const cell*> near, left, right;
+  const auto t = [&](const cell& c, double shift) {
+    const double root = std::sqrt(u(c, shift));
+    return c.piece == 1 ? -root : root;
+  };
+  const double first = -std::sqrt(near_u);
+  std::vector<const cell*> middle, left, right;
   for (const cell& c : in.set.cells) {
-    // A little overlap, so that neither side of the seam is an extrapolation.
-    if (u(c, 0) < 1.05 * near_u) near.push_back(&c);
-    if (u(c, 0) > 0.95 * near_u) (c.piece == 1 ? left : right).push_back(&c);
+    // A little overlap, so that neither side of a seam is an extrapolation.
+    if (t(c, 0) > 1.02 * first && t(c, 0) < 1.02 * split) middle.push_back(&c);
+    if (t(c, 0) < 0.98 * first) left.push_back(&c);
+    if (t(c, 0) > 0.98 * split) right.push_back(&c);
   }
 
   // Fits in a variable scaled to [-1, 1], where the normal equations are well conditioned; the
@@ -49,7 +55,7 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
     return c;
   };
   const double far_root = in.log_root(*left.back(), 0, 0x1p-126);
-  const double near_root = std::sqrt(std::log2(1 / (1 - 0.95 * near_fraction)));
+  const double near_root = std::sqrt(std::log2(1 / (1 - 0.96 * near_fraction)));
   // Nearer to the end where g is large, because there the terms must not cancel.
   table::left_center = static_cast<float>(near_root + (far_root - near_root) / 10);
   const double left_width = (far_root - near_root) / 2;
@@ -64,45 +70,33 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
                                    {}, left_aim),
                                left_width));
 
-  const double first = std::sqrt(near_u), split = (first + 1) / 2;
-  table::right_split = static_cast<float>(split);
-  const auto fit_segment = [&](auto& to, float& center, double low_root, double high_root) {
-    center = static_cast<float>((low_root + high_root) / 2);
-    const double width = (high_root - low_root) / 2;
-    std::vector<const cell*> part;
-    for (const cell* c : right) {
-      const double root = std::sqrt(u(*c, 0));
-      if (root > low_root - 0.05 * width && root < high_root + 0.05 * width) part.push_back(c);
-    }
-    std::vector<constraint> fixed;
-    Eigen::VectorXd end(RightDegree + 1);
-    powers((1 - center) / width, RightDegree + 1, 1.0, end.data());
-    if (high_root == 1) fixed.push_back({end, 1.0});
-    const auto c = fit_cells(
-        in.set, part, RightDegree + 1,
-        [&](const cell& q, double* row) {
-          powers((std::sqrt(u(q, 0)) - center) / width, RightDegree + 1, 1.0, row);
-        },
-        fixed, aim);
-    assign(to, unscale(c, width));
-  };
-  fit_segment(table::inner_, table::inner_center, first, split);
-  fit_segment(table::outer_, table::outer_center, split, 1);
+  table::right_center = static_cast<float>((split + 1) / 2);
+  const double right_width = (1 - split) / 2;
+  Eigen::VectorXd end(RightDegree + 1);
+  powers((1 - table::right_center) / right_width, RightDegree + 1, 1.0, end.data());
+  assign(table::right_, unscale(fit_cells(
+                                    in.set, right, RightDegree + 1,
+                                    [&](const cell& q, double* row) {
+                                      powers((t(q, 0) - table::right_center) / right_width, RightDegree + 1,
+                                             1.0, row);
+                                    },
+                                    {{end, 1.0}}, aim),
+                                right_width));
 
-  const double near_width = std::sqrt(near_u);
+  table::middle_center = static_cast<float>((first + split) / 2);
+  table::middle_width = static_cast<float>((split - first) / 2);
   const auto attempt = [&](const std::vector<double>& p) {
     const double shift = p[0], left_shift = spent == 0 ? shift : p[1];
     table::offset = static_cast<float>(-static_cast<double>(low + shift * in.ulp) / saturation);
     table::left_offset = static_cast<float>(-static_cast<double>(low + left_shift * in.ulp) / saturation);
     const auto c = fit_cells(
-        in.set, near, NearDegree + 1,
+        in.set, middle, MiddleDegree + 1,
         [&](const cell& q, double* row) {
-          const double t = std::sqrt(u(q, q.piece == 1 ? left_shift : shift));
-          powers((q.piece == 1 ? -t : t) / near_width, NearDegree + 1, 1.0, row);
+          const double at = t(q, q.piece == 1 ? left_shift : shift);
+          powers((at - table::middle_center) / table::middle_width, MiddleDegree + 1, 1.0, row);
         },
         {}, near_aim);
-    assign(table::near_, unscale(c, near_width));
-    // 1e-6 is two thirds of what the library promises of the RMS error.
+    assign(table::middle_, unscale(c, table::middle_width));
     const quality q = measure_float<approximant>(in.set);
     return static_cast<double>(std::fmax(q.largest / 1.1L, q.rms[0] * in.set.rms_floor[0] / 1e-6L));
   };
@@ -110,7 +104,8 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
   std::vector<double> best{0.0, 0.0};
   double least = 1e9;
   for (double shift = -2; shift < 2.1; shift += 0.2) {
-    for (double left_shift = spent == 0 ? shift : -2; left_shift < 2.1; left_shift += spent == 0 ? 9 : 0.2) {
+    for (double left_shift = spent == 0 ? shift : -2; left_shift < 2.1;
+         left_shift += spent == 0 ? 9 : 0.2) {
       const double value = attempt({shift, left_shift});
       if (value < least) {
         least = value;
@@ -123,11 +118,9 @@ std::string fit_joint(const activation& a, int spent, const std::string& name, d
   return open_table(name, "binary32_format", spent, in.set, q) + base_text<table>() +
          constant("left_offset", table::left_offset) + constant("vanishing", table::vanishing) +
          log_text<table>() + constant("left_center", table::left_center) +
-         constant("near_limit", table::near_limit) +
-         constant("right_split", table::right_split) + constant("inner_center", table::inner_center) +
-         constant("outer_center", table::outer_center) + function("near_minimum", table::near_) +
-         function("left", table::left_) + function("right_inner", table::inner_) +
-         function("right_outer", table::outer_) + "};\n";
+         constant("middle_center", table::middle_center) + constant("middle_width", table::middle_width) +
+         constant("right_center", table::right_center) + function("middle", table::middle_) +
+         function("left", table::left_) + function("right", table::right_) + "};\n";
 }
 
 }  // namespace fit

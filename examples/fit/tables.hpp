@@ -32,17 +32,16 @@ struct two_sided_table : table_base<two_sided_table<LeftDegree, RightDegree>> {
   static invact::coefficients<RightDegree + 1> right() { return right_; }
 };
 
-template <int NearDegree, int LeftDegree, int RightDegree>
-struct joint_table : table_base<joint_table<NearDegree, LeftDegree, RightDegree>> {
+template <int MiddleDegree, int LeftDegree, int RightDegree>
+struct joint_table : table_base<joint_table<MiddleDegree, LeftDegree, RightDegree>> {
   static inline float left_offset = 0, vanishing = 0, left_center = 0, log2_minimum = 0, smallest = 0,
-                      near_limit = 0, right_split = 0, inner_center = 0, outer_center = 0;
-  static inline invact::coefficients<NearDegree + 1> near_{};
+                      middle_center = 0, middle_width = 0, right_center = 0;
+  static inline invact::coefficients<MiddleDegree + 1> middle_{};
   static inline invact::coefficients<LeftDegree + 1> left_{};
-  static inline invact::coefficients<RightDegree + 1> inner_{}, outer_{};
-  static invact::coefficients<NearDegree + 1> near_minimum() { return near_; }
+  static inline invact::coefficients<RightDegree + 1> right_{};
+  static invact::coefficients<MiddleDegree + 1> middle() { return middle_; }
   static invact::coefficients<LeftDegree + 1> left() { return left_; }
-  static invact::coefficients<RightDegree + 1> right_inner() { return inner_; }
-  static invact::coefficients<RightDegree + 1> right_outer() { return outer_; }
+  static invact::coefficients<RightDegree + 1> right() { return right_; }
 };
 
 template <int N>
@@ -63,8 +62,8 @@ inline std::string constant(const char* name, float x) {
 
 template <int N>
 std::string function(const char* name, const invact::coefficients<N>& p) {
-  std::string text = "  INVACT_FUNCTION static constexpr coefficients<" + std::to_string(N) + "> " +
-                     name + "() {\n    return {{";
+  std::string text = "  INVACT_FUNCTION static constexpr coefficients<" + std::to_string(N) + "> " + name +
+                     "() {\n    return {{";
   std::string line;
   for (int i = 0; i < N; ++i) {
     const std::string item = hex(p.c[i]) + (i + 1 < N ? ", " : "}};\n  }\n");

@@ -164,6 +164,6 @@ TEMPLATE_TEST_CASE("a hundred million random floats keep the forward and the gra
     CHECK(worst[p] <= bounds::float_largest * largest_floor[p]);
     CHECK(std::sqrt(square[p][0] / count) <= bounds::float_rms);
     CHECK(std::sqrt(square[p][1] / count) <= bounds::float_rms);
-    CHECK(std::sqrt(together[p] / count / 2) <= bounds::float_rms);
+    CHECK(std::sqrt(together[p] / count / 2) <= bounds::float_rms_together);
   }
 }

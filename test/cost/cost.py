@@ -32,9 +32,12 @@ COLUMNS = ["arch", "kernel", "instructions", *CLASSES, *RESOURCES]
 # Table, architecture, kernel (regular expressions, of the whole name), column or the difference of two, least,
 # most. Every expression must match a kernel, or it would limit nothing. A decode's limits are what an epilogue
 # can afford; the constants that all elements of a fragment share do not count in them. Kernels whose accesses
-# are vectors say `true` after the fragment's size, and those that also sum columns once more.
-ELEMENTWISE = r"(forward_(run|rows)|backward_run)_kernel .*|backward_rows_kernel \d+ \d+ \d+ \w+ false .*"
-VECTOR = r"(forward|backward)_(run|rows)_kernel \d+ \d+ \d+ true .*"
+# are vectors say `true` after the fragment's size.
+ELEMENTWISE = r"(forward|backward)_(run|rows)_kernel .*"
+VECTOR = r"(forward|backward)_(run|rows|sums)_kernel \d+ \d+ \d+ true .*"
+# A float x beside a y of 16 bits makes a fragment of y 8 bytes.
+SAME = r"(?!.* bfloat16 \w+ \w+ float)"
+VECTOR_BACKWARD = r"backward_(run|rows|sums)_kernel \d+ \d+ \d+ true .*"
 LIMITS = [
     ("ops|kernels", ".*", ".*", "stack", None, 0),
     ("ops|kernels", ".*", ".*", "local stored", None, 0),
@@ -42,12 +45,20 @@ LIMITS = [
     ("ops", ".*", ".*", "16-byte loads", 1, None),
     ("ops", ".*", ".*", "16-byte stores", 1, None),
     ("kernels", ".*", VECTOR, "16-byte loads", 1, None),
-    ("kernels", ".*", VECTOR, "16-byte stores", 1, None),
+    ("kernels", ".*", SAME + VECTOR, "16-byte stores", 1, None),
+    ("kernels", ".*", SAME + VECTOR_BACKWARD, "16-byte loads", 2, None),
     ("kernels", "sm_90a", ELEMENTWISE, "registers", None, 40),
+    ("kernels", "sm_90a", "backward_sums_kernel .*", "registers", None, 64),
     ("ops", "sm_90a", "gradient gelu bfloat16 .* accurate", "instructions - constant", None, 26),
     ("ops", "sm_90a", "gradient silu bfloat16 .* accurate", "instructions - constant", None, 18),
     ("ops", "sm_90a", "gradient gelu bfloat16 .* fast", "instructions - constant", None, 16),
     ("ops", "sm_90a", "gradient silu bfloat16 .* fast", "instructions - constant", None, 14),
+    # Finer than bfloat16, these take more: no target, but a limit.
+    ("ops", "sm_90a", "gradient gelu binary16 .* accurate", "instructions - constant", None, 26.5),
+    ("ops", "sm_90a", "gradient silu binary16 .* accurate", "instructions - constant", None, 18.5),
+    ("ops", "sm_90a", "gradient gelu binary16 .* fast", "instructions - constant", None, 21.5),
+    ("ops", "sm_90a", "gradient silu binary16 .* fast", "instructions - constant", None, 17.5),
+    ("ops", "sm_90a", "gradient .* float .* accurate", "instructions - constant", None, 48),
 ]
 
 FMA = {"FFMA", "FMUL", "FADD", "FFMA2", "FMUL2", "FADD2", "HFMA2", "HMUL2", "HADD2", "DFMA", "DMUL", "DADD"}

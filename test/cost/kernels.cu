@@ -47,3 +47,8 @@ cudaError_t call_all(const invact::matrix_shape& shape, T* x, typename Op::stora
 INVACT_COST_STORAGE(float, float)
 INVACT_COST_STORAGE(invact::binary16, invact::binary16)
 INVACT_COST_STORAGE(invact::bfloat16, invact::bfloat16)
+// The other approximant, and an x and dy wider than y.
+INVACT_COST_OP(invact::bfloat16, invact::bfloat16, invact::gelu, invact::bfloat16, invact::bitmask, invact::fast)
+INVACT_COST_OP(invact::bfloat16, invact::bfloat16, invact::silu, invact::bfloat16, invact::mantissa_bit, invact::fast)
+INVACT_COST_OP(float, invact::bfloat16, invact::gelu, invact::bfloat16, invact::bitmask)
+INVACT_COST_OP(float, invact::bfloat16, invact::silu, invact::bfloat16, invact::mantissa_bit)

@@ -341,7 +341,7 @@ void check_bias_gradient(const problem& p, unsigned seed) {
         p.counts.empty() ? invact::detail::layout_of(d.shape) : invact::detail::layout_of(ragged);
     const auto grid = invact::detail::bias_gradient_grid(layout);
     const double additions = static_cast<double>(invact::detail::ceil_div(grid.band_rows, grid.block.y)) +
-                             grid.block.y + static_cast<double>(grid.bands) / 4 + 3;
+                             grid.block.y + static_cast<double>(grid.bands) / 32 + 6;
     bool within = true;
     for (std::size_t k = 0; k < sums; ++k) {
       const double error = std::fabs(static_cast<double>(got[static_cast<int64>(k)]) - sum[k]);

@@ -96,9 +96,10 @@ struct log_root_approximant {
   }
 };
 
-// For float storage. Near the minimum (u < near_limit) one polynomial in t for both pieces, because
-// log2(y_min / y) has no correct bits there; further out the log root on the left, about left_center, and on
-// the right two polynomials in |t|, each about the middle of its range, that meet at right_split.
+// For float storage. About the minimum one polynomial in t for both pieces, on the left because log2(y_min / y) has
+// no correct bits there; beyond middle_width from middle_center the log root on the left, about left_center, and on
+// the right a second polynomial in |t|, about right_center: each about the middle of its range, where its terms are
+// smallest.
 template <class Table, class Math = native_math>
 struct joint_approximant {
   template <class Activation>
@@ -106,14 +107,13 @@ struct joint_approximant {
     const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
     const float u = detail::scaled_offset<Table>(y, offset);
     const float root = Math::sqrt(u);
-    const float near = horner(Table::near_minimum(), select_by_bit(piece, -root, root));
+    const float from_middle = select_by_bit(piece, -root, root) - Table::middle_center;
+    const float middle = horner(Table::middle(), from_middle);
     const float log_root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
     const float left = y * horner(Table::left(), log_root - Table::left_center);
-    const float inner = horner(Table::right_inner(), root - Table::inner_center);
-    const float outer = horner(Table::right_outer(), root - Table::outer_center);
-    const float right = select(root < Table::right_split, inner, outer);
+    const float right = horner(Table::right(), root - Table::right_center);
     const float far = select_by_bit(piece, left, right);
-    const float g = select(is_less(Table::near_limit, u), far, near);
+    const float g = select(is_less(absolute(from_middle), Table::middle_width), middle, far);
     return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };

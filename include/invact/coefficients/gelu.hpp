@@ -56,7 +56,7 @@ struct gelu_fast<bfloat16_format, 0> {
   }
 };
 
-// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.015, 1.066, 1.098 x floor
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.015, 1.066, 1.103 x floor
 template <>
 struct gelu_accurate<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
@@ -93,40 +93,32 @@ struct gelu_fast<binary16_format, 0> {
   }
 };
 
-// floor 3.901e-05, 3.222e-07, 2.533e-07; reached 1.113, 2.038, 4.713 x floor
+// floor 3.901e-05, 3.222e-07, 2.533e-07; reached 1.119, 1.790, 2.852 x floor
 template <>
 struct gelu_accurate<binary32_format, 0> {
   static constexpr float center = -0x1.5c19dep-3f;
   static constexpr float scale = 0x1.555556p-3f;
-  static constexpr float offset = -0x1.5798bcp-30f;
-  static constexpr float left_offset = -0x1.5798bcp-30f;
+  static constexpr float offset = -0x1.3dff22p-30f;
+  static constexpr float left_offset = -0x1.3dff22p-30f;
   static constexpr float vanishing = 0x1.000002p-126f;
   static constexpr float log2_minimum = -0x1.473fe8p+1f;
   static constexpr float smallest = 0x1p-126f;
-  static constexpr float left_center = 0x1.a900eep+0f;
-  static constexpr float near_limit = 0x1.bd91cp-8f;
-  static constexpr float right_split = 0x1.151bc8p-1f;
-  static constexpr float inner_center = 0x1.3f5356p-2f;
-  static constexpr float outer_center = 0x1.8a8de4p-1f;
-  INVACT_FUNCTION static constexpr coefficients<11> near_minimum() {
-    return {{0x1.5cd582p-29f, 0x1.2343f8p+1f, 0x1.ccbabep+2f, -0x1.5efe9cp+4f, 0x1.017acap+5f,
-              -0x1.723deap+6f, 0x1.55a556p+8f, -0x1.c5a0c6p+10f, 0x1.2c04d2p+12f, -0x1.d0920cp+10f,
-              0x1.770ff2p+17f}};
+  static constexpr float left_center = 0x1.a9d91ap+0f;
+  static constexpr float middle_center = 0x1.133914p-2f;
+  static constexpr float middle_width = 0x1.67a832p-2f;
+  static constexpr float right_center = 0x1.9eb852p-1f;
+  INVACT_FUNCTION static constexpr coefficients<13> middle() {
+    return {{0x1.9b8e3p-1f, 0x1.5b8cbp+1f, -0x1.068d0ap+2f, -0x1.2f1a0cp+3f, 0x1.026084p+3f,
+              0x1.165bbp+3f, 0x1.80074ap+4f, 0x1.67495cp+4f, 0x1.29c346p+6f, -0x1.16367ep+5f,
+              -0x1.09de4ap+9f, -0x1.26311ep+9f, 0x1.08664ep+10f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> left() {
-    return {{0x1.1932p+1f, 0x1.24db5cp+0f, -0x1.21b83ep-6f, 0x1.1b6626p-6f, -0x1.296e5p-7f,
-              0x1.e08412p-9f, -0x1.611bdcp-10f, 0x1.e55ep-12f, -0x1.ea548cp-14f, 0x1.2a0758p-16f,
-              -0x1.7c9374p-20f, 0x1.872ab4p-25f}};
+  INVACT_FUNCTION static constexpr coefficients<8> left() {
+    return {{0x1.19ae9p+1f, 0x1.24dcecp+0f, -0x1.247b14p-6f, 0x1.03e928p-6f, -0x1.2798e8p-7f,
+              0x1.58957ep-8f, -0x1.21662ap-10f, 0x1.26a00cp-14f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> right_inner() {
-    return {{0x1.d3294ap-1f, 0x1.27ed08p+1f, -0x1.4e9b58p+2f, -0x1.f876d8p+2f, 0x1.56b8bcp+3f,
-              0x1.068d2ep+4f, 0x1.0cff4ep+5f, 0x1.d6ce62p+4f, 0x1.174326p+3f, -0x1.3720d2p+7f,
-              -0x1.102d12p+9f, -0x1.94ff22p+9f}};
-  }
-  INVACT_FUNCTION static constexpr coefficients<12> right_outer() {
-    return {{0x1.0100cep+0f, -0x1.c2b51cp-4f, 0x1.495034p+0f, -0x1.d33912p+2f, 0x1.42355ap+3f,
-              0x1.c904b8p+6f, -0x1.045e3ep+9f, -0x1.150cd4p+9f, 0x1.7f1d16p+12f, -0x1.056fcep+8f,
-              -0x1.c253d8p+14f, 0x1.08f632p+13f}};
+  INVACT_FUNCTION static constexpr coefficients<10> right() {
+    return {{0x1.004c4ap+0f, -0x1.401fa2p-5f, 0x1.253abp-1f, -0x1.27e026p+2f, 0x1.33e912p+4f,
+              -0x1.88e8d4p+1f, -0x1.592636p+8f, 0x1.f53b36p+9f, 0x1.b4134p+10f, -0x1.066572p+13f}};
   }
 };
 
@@ -203,40 +195,32 @@ struct gelu_fast<binary16_format, 1> {
   }
 };
 
-// floor 7.884e-05, 6.958e-07, 5.470e-07; reached 1.001, 1.312, 2.365 x floor
+// floor 7.884e-05, 6.958e-07, 5.470e-07; reached 1.001, 1.278, 1.663 x floor
 template <>
 struct gelu_accurate<binary32_format, 1> {
   static constexpr float center = -0x1.5c19dep-3f;
   static constexpr float scale = 0x1.555556p-3f;
-  static constexpr float offset = -0x1.3dff22p-30f;
-  static constexpr float left_offset = -0x1.1eff92p-29f;
+  static constexpr float offset = -0x1.bdff22p-30f;
+  static constexpr float left_offset = -0x1.1cdd7p-29f;
   static constexpr float vanishing = 0x1.000002p-126f;
   static constexpr float log2_minimum = -0x1.473fe8p+1f;
   static constexpr float smallest = 0x1p-126f;
-  static constexpr float left_center = 0x1.a900eep+0f;
-  static constexpr float near_limit = 0x1.bd91cp-8f;
-  static constexpr float right_split = 0x1.151bc8p-1f;
-  static constexpr float inner_center = 0x1.3f5356p-2f;
-  static constexpr float outer_center = 0x1.8a8de4p-1f;
-  INVACT_FUNCTION static constexpr coefficients<11> near_minimum() {
-    return {{-0x1.3e91aep-22f, 0x1.234424p+1f, 0x1.ccc96p+2f, -0x1.5f1d0ep+4f, 0x1.f6c0aep+4f,
-              -0x1.651816p+6f, 0x1.2e5642p+9f, -0x1.2ac5aep+11f, -0x1.0d610ep+15f, 0x1.009d9ap+15f,
-              0x1.19d928p+21f}};
+  static constexpr float left_center = 0x1.a9d91ap+0f;
+  static constexpr float middle_center = 0x1.133914p-2f;
+  static constexpr float middle_width = 0x1.67a832p-2f;
+  static constexpr float right_center = 0x1.9eb852p-1f;
+  INVACT_FUNCTION static constexpr coefficients<13> middle() {
+    return {{0x1.9b8e3p-1f, 0x1.5b8caep+1f, -0x1.068d08p+2f, -0x1.2f19bcp+3f, 0x1.025fap+3f,
+              0x1.16492ap+3f, 0x1.80232ep+4f, 0x1.681922p+4f, 0x1.2922bp+6f, -0x1.19f3acp+5f,
+              -0x1.092344p+9f, -0x1.25709ep+9f, 0x1.073834p+10f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> left() {
-    return {{0x1.1932p+1f, 0x1.24db38p+0f, -0x1.21d1b2p-6f, 0x1.1b9448p-6f, -0x1.285fcep-7f,
-              0x1.dffcaap-9f, -0x1.69a3a2p-10f, 0x1.e49f4cp-12f, -0x1.c9a0fp-14f, 0x1.039c6cp-16f,
-              -0x1.38e09p-20f, 0x1.32ef2cp-25f}};
+  INVACT_FUNCTION static constexpr coefficients<8> left() {
+    return {{0x1.19ae9p+1f, 0x1.24e30ap+0f, -0x1.20af0ap-6f, 0x1.012ba6p-6f, -0x1.3c005cp-7f,
+              0x1.4b4fccp-8f, -0x1.05af2p-10f, 0x1.018ccap-14f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> right_inner() {
-    return {{0x1.d3294ap-1f, 0x1.27ed08p+1f, -0x1.4e9b58p+2f, -0x1.f876d8p+2f, 0x1.56b8bcp+3f,
-              0x1.068d2ep+4f, 0x1.0cff4ep+5f, 0x1.d6ce62p+4f, 0x1.174324p+3f, -0x1.3720d2p+7f,
-              -0x1.102d12p+9f, -0x1.94ff24p+9f}};
-  }
-  INVACT_FUNCTION static constexpr coefficients<12> right_outer() {
-    return {{0x1.0100cep+0f, -0x1.c2b51cp-4f, 0x1.495034p+0f, -0x1.d33912p+2f, 0x1.42355ap+3f,
-              0x1.c904b8p+6f, -0x1.045e3ep+9f, -0x1.150cdp+9f, 0x1.7f1d14p+12f, -0x1.05708p+8f,
-              -0x1.c253d4p+14f, 0x1.08f65cp+13f}};
+  INVACT_FUNCTION static constexpr coefficients<10> right() {
+    return {{0x1.004c4ap+0f, -0x1.401fa2p-5f, 0x1.253abp-1f, -0x1.27e026p+2f, 0x1.33e912p+4f,
+              -0x1.88e8dcp+1f, -0x1.592636p+8f, 0x1.f53b38p+9f, 0x1.b4134p+10f, -0x1.066574p+13f}};
   }
 };
 

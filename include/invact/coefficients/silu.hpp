@@ -62,7 +62,7 @@ struct silu_accurate<binary16_format, 0> {
   }
 };
 
-// floor 3.940e-03, 3.147e-04, 2.999e-04; reached 1.078, 1.157, 1.353 x floor
+// floor 3.940e-03, 3.147e-04, 2.999e-04; reached 1.079, 1.157, 1.353 x floor
 template <>
 struct silu_fast<binary16_format, 0> {
   static constexpr float center = 0x0p+0f;
@@ -76,7 +76,7 @@ struct silu_fast<binary16_format, 0> {
   }
 };
 
-// floor 4.432e-05, 3.807e-07, 3.657e-07; reached 1.003, 1.158, 1.250 x floor
+// floor 4.432e-05, 3.807e-07, 3.657e-07; reached 1.004, 1.105, 1.329 x floor
 template <>
 struct silu_accurate<binary32_format, 0> {
   static constexpr float center = -0x1.1d25dp-2f;
@@ -86,30 +86,23 @@ struct silu_accurate<binary32_format, 0> {
   static constexpr float vanishing = 0x1.000002p-126f;
   static constexpr float log2_minimum = -0x1.d82cdcp+0f;
   static constexpr float smallest = 0x1p-126f;
-  static constexpr float left_center = 0x1.a9cdep+0f;
-  static constexpr float near_limit = 0x1.01a3aap-8f;
-  static constexpr float right_split = 0x1.100d18p-1f;
-  static constexpr float inner_center = 0x1.302748p-2f;
-  static constexpr float outer_center = 0x1.88068cp-1f;
-  INVACT_FUNCTION static constexpr coefficients<11> near_minimum() {
-    return {{0x1.55fdd8p-28f, 0x1.5c5492p+1f, 0x1.e85a62p+3f, -0x1.7a5e7cp+5f, -0x1.97a758p+2f,
-              0x1.50bf7cp+6f, 0x1.5a6b84p+4f, -0x1.3c2e1ep+12f, 0x1.904b6ep+14f, 0x1.926894p+18f,
-              -0x1.d8047ep+20f}};
+  static constexpr float left_center = 0x1.aaa60cp+0f;
+  static constexpr float middle_center = 0x1.825afcp-3f;
+  static constexpr float middle_width = 0x1.0161dep-2f;
+  static constexpr float right_center = 0x1.70a3d8p-1f;
+  INVACT_FUNCTION static constexpr coefficients<12> middle() {
+    return {{0x1.7f7bccp-1f, 0x1.de988ap+1f, -0x1.f11d46p+2f, -0x1.9257ccp+4f, 0x1.fc85b4p+5f,
+              0x1.f2a0eep+5f, -0x1.d07794p+5f, -0x1.68241ep+7f, -0x1.a963p+8f, -0x1.c20aa4p+7f,
+              0x1.76ef18p+10f, 0x1.eec856p+10f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> left() {
-    return {{0x1.8faa9p-1f, 0x1.408cd2p-3f, -0x1.63e0f6p-4f, 0x1.4688cap-5f, -0x1.912478p-7f,
-              0x1.4425c4p-12f, 0x1.5d580ap-10f, 0x1.4c6cf2p-15f, -0x1.43c6e8p-12f, 0x1.9e8c06p-14f,
-              -0x1.9b9ef4p-17f, 0x1.2594bep-21f}};
+  INVACT_FUNCTION static constexpr coefficients<8> left() {
+    return {{0x1.8fee86p-1f, 0x1.3ef04ap-3f, -0x1.64f0d6p-4f, 0x1.48bffap-5f, -0x1.4ad5a6p-7f,
+              0x1.a2295ap-11f, 0x1.093746p-14f, -0x1.183c92p-17f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> right_inner() {
-    return {{0x1.0a60aep+0f, 0x1.8736aep+0f, -0x1.5bbce4p+3f, 0x1.c24eb4p+2f, 0x1.2d5a0ap+6f,
-              -0x1.77ee8cp+5f, -0x1.3a5d12p+8f, -0x1.57c782p+8f, 0x1.ec3c6ap+9f, 0x1.d1f3bcp+11f,
-              -0x1.61ca8cp+9f, -0x1.797836p+13f}};
-  }
-  INVACT_FUNCTION static constexpr coefficients<12> right_outer() {
-    return {{0x1.00234ap+0f, -0x1.962c52p-7f, 0x1.0eac14p-3f, -0x1.b2e596p-1f, 0x1.c29572p+1f,
-              -0x1.20fb06p+3f, 0x1.4aba8ep+3f, 0x1.d606ccp+4f, -0x1.edba24p+7f, 0x1.3b6e5p+9f,
-              0x1.9ff10cp+8f, -0x1.795f2cp+11f}};
+  INVACT_FUNCTION static constexpr coefficients<11> right() {
+    return {{0x1.0060e2p+0f, -0x1.0142c4p-5f, 0x1.34dc9ep-2f, -0x1.ac4cdcp+0f, 0x1.6f10c6p+2f,
+              -0x1.4fe3fp+3f, -0x1.2aea6cp+4f, 0x1.9d5602p+7f, -0x1.98ab3ep+8f, -0x1.18cccep+9f,
+              0x1.e16f14p+10f}};
   }
 };
 
@@ -117,13 +110,13 @@ struct silu_accurate<binary32_format, 0> {
 template <>
 struct silu_accurate<bfloat16_format, 1> {
   static constexpr float center = 0x0p+0f;
-  static constexpr float scale = 0x1.c71c72p-4f;
-  static constexpr float offset = 0x1.fa0a54p-6f;
-  static constexpr float left_offset = 0x1.fd1004p-6f;
+  static constexpr float scale = 0x1.dc4772p-4f;
+  static constexpr float offset = 0x1.08c9dep-5f;
+  static constexpr float left_offset = 0x1.0a5eb4p-5f;
   static constexpr float vanishing = 0x1.02p-126f;
   INVACT_FUNCTION static constexpr coefficients<10> polynomial() {
-    return {{0x1.4f2b0ap-9f, 0x1.f931ep+0f, 0x1.f58ccep+2f, -0x1.0d98e8p+4f, 0x1.43064ap+0f,
-              -0x1.8df21cp+4f, 0x1.d15cc2p+6f, -0x1.1a7644p+7f, 0x1.07e84ep+6f, -0x1.2e1098p+3f}};
+    return {{0x1.4f3d04p-9f, 0x1.edd656p+0f, 0x1.df401p+2f, -0x1.f796ccp+3f, 0x1.26d55ap+0f,
+              -0x1.63fe68p+4f, 0x1.96d6fp+6f, -0x1.e329dcp+6f, 0x1.ba193ep+5f, -0x1.f108e6p+2f}};
   }
 };
 
@@ -169,40 +162,33 @@ struct silu_fast<binary16_format, 1> {
   }
 };
 
-// floor 5.879e-05, 6.826e-07, 6.557e-07; reached 1.170, 1.173, 1.209 x floor
+// floor 5.879e-05, 6.826e-07, 6.557e-07; reached 1.175, 1.153, 1.259 x floor
 template <>
 struct silu_accurate<binary32_format, 1> {
   static constexpr float center = -0x1.1d25dp-2f;
   static constexpr float scale = 0x1.e1e1e2p-5f;
-  static constexpr float offset = 0x1.6d3e28p-32f;
-  static constexpr float left_offset = -0x1.5f6b3p-30f;
+  static constexpr float offset = 0x1.61321cp-32f;
+  static constexpr float left_offset = -0x1.2f3bp-30f;
   static constexpr float vanishing = 0x1.000002p-126f;
   static constexpr float log2_minimum = -0x1.d82cdcp+0f;
   static constexpr float smallest = 0x1p-126f;
-  static constexpr float left_center = 0x1.a9cdep+0f;
-  static constexpr float near_limit = 0x1.01a3aap-8f;
-  static constexpr float right_split = 0x1.100d18p-1f;
-  static constexpr float inner_center = 0x1.302748p-2f;
-  static constexpr float outer_center = 0x1.88068cp-1f;
-  INVACT_FUNCTION static constexpr coefficients<11> near_minimum() {
-    return {{-0x1.a86eccp-21f, 0x1.5c53f2p+1f, 0x1.e87bap+3f, -0x1.7a04c2p+5f, -0x1.8d966ap+3f,
-              0x1.96449ap+5f, 0x1.ca09b4p+11f, 0x1.3cb828p+12f, -0x1.c25b92p+19f, -0x1.3b3eb6p+19f,
-              0x1.4bce1p+26f}};
+  static constexpr float left_center = 0x1.aaa60cp+0f;
+  static constexpr float middle_center = 0x1.825afcp-3f;
+  static constexpr float middle_width = 0x1.0161dep-2f;
+  static constexpr float right_center = 0x1.70a3d8p-1f;
+  INVACT_FUNCTION static constexpr coefficients<12> middle() {
+    return {{0x1.7f7bccp-1f, 0x1.de989p+1f, -0x1.f11d7ap+2f, -0x1.925882p+4f, 0x1.fc8aeap+5f,
+              0x1.f2b6a4p+5f, -0x1.d1c9p+5f, -0x1.6850bap+7f, -0x1.a59f46p+8f, -0x1.c93bfap+7f,
+              0x1.700012p+10f, 0x1.faa06p+10f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> left() {
-    return {{0x1.8faa06p-1f, 0x1.4097f2p-3f, -0x1.633774p-4f, 0x1.4737fcp-5f, -0x1.9e78ccp-7f,
-              0x1.3ce186p-18f, 0x1.950dc4p-10f, 0x1.da7266p-14f, -0x1.8cc922p-12f, 0x1.e69a06p-14f,
-              -0x1.d877ep-17f, 0x1.4bd6ccp-21f}};
+  INVACT_FUNCTION static constexpr coefficients<8> left() {
+    return {{0x1.8fee8ep-1f, 0x1.3ed5b8p-3f, -0x1.657a36p-4f, 0x1.4948dap-5f, -0x1.4118dp-7f,
+              0x1.d28256p-11f, 0x1.2b8f08p-17f, -0x1.c1ba1p-19f}};
   }
-  INVACT_FUNCTION static constexpr coefficients<12> right_inner() {
-    return {{0x1.0a60aep+0f, 0x1.8736aep+0f, -0x1.5bbce4p+3f, 0x1.c24eb4p+2f, 0x1.2d5a0ap+6f,
-              -0x1.77ee88p+5f, -0x1.3a5d12p+8f, -0x1.57c796p+8f, 0x1.ec3c74p+9f, 0x1.d1f3e8p+11f,
-              -0x1.61cad8p+9f, -0x1.797882p+13f}};
-  }
-  INVACT_FUNCTION static constexpr coefficients<12> right_outer() {
-    return {{0x1.00234ap+0f, -0x1.962c52p-7f, 0x1.0eac14p-3f, -0x1.b2e596p-1f, 0x1.c29572p+1f,
-              -0x1.20fb06p+3f, 0x1.4aba8ep+3f, 0x1.d606c2p+4f, -0x1.edba24p+7f, 0x1.3b6e56p+9f,
-              0x1.9ff10ep+8f, -0x1.795f36p+11f}};
+  INVACT_FUNCTION static constexpr coefficients<11> right() {
+    return {{0x1.0060e2p+0f, -0x1.0142c4p-5f, 0x1.34dc9ep-2f, -0x1.ac4cdcp+0f, 0x1.6f10c6p+2f,
+              -0x1.4fe3fp+3f, -0x1.2aea64p+4f, 0x1.9d5604p+7f, -0x1.98ab44p+8f, -0x1.18cccep+9f,
+              0x1.e16f1cp+10f}};
   }
 };
 

@@ -51,7 +51,8 @@ __device__ __forceinline__ void store_fragment(T* p, int count, const fragment<T
 }
 
 // Mask bits of the fragment that begins with element i of a row, i a multiple of N. They may begin in the
-// middle of a byte: two fragments of four then share it.
+// middle of a byte: two fragments of four then share it. Bits above those N elements', and of elements that are not
+// there, may be anything: a piece is a bit of its own.
 template <int N, int Bits, class Word>
 __device__ __forceinline__ Word load_mask(const uint8* row, int64 i, int count) {
   Word bits = 0;

@@ -18,39 +18,47 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Lanes that share a column in the sum over bands, and columns of a warp: each load of a warp is then
-// four whole 32-byte sectors.
-inline constexpr int column_lanes = 4;
-inline constexpr int warp_columns = 32 / column_lanes;
+// The sum over bands: columns of a block, whose sums of one band are then a 32-byte sector, and the threads that
+// share one.
+inline constexpr int sum_columns = 8;
+inline constexpr int sum_lanes = 32;
 
-// out[group, c] = the sum over the bands of partial[group, band, c].
-template <int Threads>
-INVACT_KERNEL void __launch_bounds__(Threads)
+// out[group, c] = the sum over the bands of partial[group, band, c]. blockIdx.y and .z count groups.
+template <int Columns, int Lanes>
+INVACT_KERNEL void __launch_bounds__(Columns* Lanes)
     sum_bands_kernel(int64 cols, int64 groups, int64 bands, const float* partial, float* out) {
-  using reduce = cub::WarpReduce<float, column_lanes>;
-  __shared__ typename reduce::TempStorage shared[Threads / column_lanes];
-  const int lane = static_cast<int>(threadIdx.x) % column_lanes;
-  const int64 c = (int64{blockIdx.x} * Threads + threadIdx.x) / column_lanes;
-  for (int64 group = blockIdx.y; group < groups; group += gridDim.y) {
-    float sum = 0.0f;
-    if (c < cols) {
-      for (int64 band = lane; band < bands; band += column_lanes) {
-        sum += partial[(group * bands + band) * cols + c];
-      }
+  using reduce = cub::WarpReduce<float, Lanes>;
+  __shared__ typename reduce::TempStorage storage[Columns];
+  __shared__ float sums[Columns][Lanes + 1];
+  const int64 group = blockIdx.z * int64{gridDim.y} + blockIdx.y;
+  if (group >= groups) return;
+  const int thread = static_cast<int>(threadIdx.x);
+  const int64 first = int64{blockIdx.x} * Columns;
+  const int64 own = first + thread % Columns;
+  float sum = 0.0f;
+  if (own < cols) {
+    for (int64 band = thread / Columns; band < bands; band += Lanes) {
+      sum += partial[(group * bands + band) * cols + own];
     }
-    sum = reduce(shared[threadIdx.x / column_lanes]).Sum(sum);
-    if (c < cols && lane == 0) out[group * cols + c] = sum;
   }
+  sums[thread % Columns][thread / Columns] = sum;
+  __syncthreads();
+  // Now a warp has a column.
+  const int column = thread / Lanes;
+  sum = reduce(storage[column]).Sum(sums[column][thread % Lanes]);
+  if (thread % Lanes == 0 && first + column < cols) out[group * cols + first + column] = sum;
 }
 
-constexpr device::launch_policy bias_gradient_policy{256, 1};
+// As many bytes in flight in float, whose fragments here are 32 bytes.
+template <class... T>
+constexpr device::launch_policy bias_gradient_policy{512, fragment_size<T...> == 4 ? 1 : 2};
 
 // The fragments of 16-bit tensors, whatever the tensors are: the workspace, and the order of the sums, are
 // those of the shape alone.
 inline constexpr int bias_gradient_fragment = 8;
 
 inline grid_shape bias_gradient_grid(const row_layout& layout) {
-  return grid_shape::of_sums<bias_gradient_fragment>(bias_gradient_policy, layout);
+  return grid_shape::of_sums<bias_gradient_fragment>(bias_gradient_policy<>.block_threads, layout);
 }
 
 template <class Shape>
@@ -74,7 +82,8 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
                                           const storage_of<Op>* y, const uint8* mask, Dx* dx,
                                           float* bias_gradient, void* workspace,
                                           std::size_t workspace_bytes, cudaStream_t stream) {
-  constexpr int threads = bias_gradient_policy.block_threads;
+  constexpr device::launch_policy policy = bias_gradient_policy<Dy, storage_of<Op>, Dx>;
+  constexpr int threads = policy.block_threads;
   if (check_backward<Op>(shape, dy, y, mask, dx, bias_gradient).what() != defect::none ||
       !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
@@ -87,24 +96,25 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
   }
   const row_layout layout = layout_of(shape);
   const grid_shape grid = bias_gradient_grid(layout);
-  const int64 strips = ceil_div(layout.cols * column_lanes, threads);
+  const int64 strips = ceil_div(layout.cols, sum_columns);
   if (!grid.fits() || strips > max_grid_x) return cudaErrorInvalidValue;
   float* const partial = needed > 0 ? static_cast<float*>(workspace) : bias_gradient;
   if (grid.bands > 0) {
     constexpr int size = bias_gradient_fragment;
-    const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
-    const auto sum = [&](auto vector, auto) {
+    const bool aligned = rows_are_vector_aligned<size>(shape, dy, y, dx);
+    const auto sum = [&](auto vector, auto fragments) {
       return launch(grid.blocks(), grid.threads(), stream,
-                    backward_rows_kernel<threads, size, vector(), true, Op, Dy, Dx>, op, layout,
-                    static_cast<int>(grid.band_rows), dy, y, mask, dx, partial);
+                    backward_sums_kernel<threads, fragments(), size, vector(), Op, Dy, Dx>, op, layout,
+                    grid.strip_divisor(), static_cast<int>(grid.band_rows), grid.bands, dy, y, mask, dx,
+                    partial);
     };
-    const cudaError_t status = choose<bias_gradient_policy.fragments>(aligned, sum);
+    const cudaError_t status = choose<policy.fragments>(aligned, sum);
     if (status != cudaSuccess || needed == 0) return status;
   }
-  const dim3 blocks(static_cast<unsigned>(strips),
-                    static_cast<unsigned>(layout.groups < max_grid_yz ? layout.groups : max_grid_yz));
-  return launch(blocks, threads, stream, sum_bands_kernel<threads>, layout.cols, layout.groups, grid.bands,
-                static_cast<const float*>(partial), bias_gradient);
+  dim3 blocks = grid.blocks();
+  blocks.x = static_cast<unsigned>(strips);
+  return launch(blocks, sum_columns * sum_lanes, stream, sum_bands_kernel<sum_columns, sum_lanes>,
+                layout.cols, layout.groups, grid.bands, static_cast<const float*>(partial), bias_gradient);
 }
 
 }  // namespace detail
@@ -112,8 +122,8 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
 namespace device {
 
 // Bytes of the workspace for a shape, a matrix_shape or a ragged_shape; 0 where none is needed, and for what a
-// call would refuse. Depends on rows, cols and groups alone: at most 512 sums a column, but at least one a
-// group. The counts of a ragged_shape may still be null.
+// call would refuse. Depends on rows, cols and groups alone: of a column and group at most one sum for
+// every 128 rows, rounded up, and at most 4096. The counts of a ragged_shape may still be null.
 template <class Shape, invact::detail::if_shape<Shape> = 0>
 std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
   return invact::detail::sums_bytes(shape);
@@ -125,10 +135,10 @@ std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
 // bytes, or null if that is 0; its contents do not matter before and mean nothing after.
 //
 // Summation order: a band is 1 / bands of the rows of a group. Thread k of the h that share a column adds
-// the rows k, k + h, ... of a band in order; then their sums are added in order; then every fourth band in
-// order, and the four sums pairwise. There are no atomics, and h and the bands depend on the shape
+// the rows k, k + h, ... of a band in order; then their sums are added in order; then every 32nd band in
+// order, and the 32 sums pairwise. There are no atomics, and h and the bands depend on the shape
 // alone, so the result's bits do too. To first order the error is at most (rows of a band / h + h +
-// bands / 4 + 3) * 2^-24 times the sum of |dx|.
+// bands / 32 + 6) * 2^-24 times the sum of |dx|.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
                                                       const invact::detail::storage_of<Op>* y,

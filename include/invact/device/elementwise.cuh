@@ -25,12 +25,14 @@
 // Returns    cudaErrorInvalidValue, before anything is launched or written, for a null pointer to a
 //            tensor that is not empty, a negative size, a size or extent that overflows, a leading
 //            dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups that
-//            do not divide the rows, and more elements than a grid holds (at least 2^38 in a row, 2^40 in
-//            a run). Pointers to empty tensors may be null. Otherwise the launch's status, an earlier sticky error among them; an
+//            do not divide the rows, and more elements than a grid holds (at least 2^38 in
+//            a matrix that is not one run, 2^40 in a run). Pointers to empty tensors may be null. Otherwise the launch's status, an earlier sticky error among them; an
 //            error that another call left for cudaGetLastError stays there.
 #pragma once
 
 #include <invact/device/geometry.cuh>
+
+#include <type_traits>
 
 INVACT_NAMESPACE_BEGIN
 
@@ -45,8 +47,8 @@ constexpr device::launch_policy forward_policy{128, 2, N == 4 || MaskBits == 0 ?
                                                int64{1} << (N == 4 ? 22 : 25)};
 template <int N>
 constexpr device::launch_policy backward_policy{128, 2, N == 4 ? 4 : 2, int64{1} << 22};
-// Rows: one fragment and the next; more would not fit into 40 registers beside the pointers and the bias.
-constexpr device::launch_policy rows_policy{128, 1};
+// Rows: of 1, 2 and 4 fragments the fastest is 2; 4 do not fit into 40 registers beside the addresses and the bias.
+constexpr device::launch_policy rows_policy{128, 2};
 
 // run(whether accesses are vectors, fragments of a thread), both as types. Accesses of one element leave no
 // registers for a second fragment.
@@ -73,9 +75,14 @@ INVACT_HIDDEN cudaError_t launch_forward(const Op& op, int64 n, const X* x, stor
                                    : choose<policy.fragments>(aligned, run);
 }
 
-template <int N, class A, class B, class C>
-bool all_vector_aligned(const A* a, int64 ld_a, const B* b, int64 ld_b, const C* c, int64 ld_c) {
-  return is_vector_aligned<N>(a, ld_a) && is_vector_aligned<N>(b, ld_b) && is_vector_aligned<N>(c, ld_c);
+// The distance of rows, which is none where there is one.
+inline int64 spacing(int64 rows, int64 ld) { return rows > 1 ? ld : 0; }
+
+template <int N, class Dy, class Y, class Dx>
+bool rows_are_vector_aligned(const matrix_shape& shape, const Dy* dy, const Y* y, const Dx* dx) {
+  return is_vector_aligned<N>(dy, spacing(shape.rows, shape.ld_dy)) &&
+         is_vector_aligned<N>(y, spacing(shape.rows, shape.ld_y)) &&
+         is_vector_aligned<N>(dx, spacing(shape.rows, shape.ld_dx));
 }
 
 template <class Op, class Dy, class Dx>
@@ -84,7 +91,8 @@ INVACT_HIDDEN cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, c
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
   constexpr device::launch_policy policy = backward_policy<size>;
   constexpr int threads = policy.block_threads;
-  const bool aligned = all_vector_aligned<size>(dy, 0, y, 0, dx, 0);
+  const bool aligned =
+      is_vector_aligned<size>(dy, 0) && is_vector_aligned<size>(y, 0) && is_vector_aligned<size>(dx, 0);
   const auto run = [&](auto vector, auto fragments) {
     const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
     if (blocks > max_grid_x) return cudaErrorInvalidValue;
@@ -120,14 +128,15 @@ INVACT_HIDDEN cudaError_t forward_rows(const Op& op, const Shape& shape, const X
   }
   constexpr int threads = rows_policy.block_threads;
   constexpr int size = fragment_size<X, storage_of<Op>>;
-  const grid_shape grid = grid_shape::of_elements<size>(rows_policy, layout);
-  if (!grid.fits()) return cudaErrorInvalidValue;
-  const bool aligned = is_vector_aligned<size>(x, shape.ld_x) && is_vector_aligned<size>(y, shape.ld_y) &&
-                       is_vector_aligned<size>(bias, layout.groups > 1 ? shape.cols : 0);
-  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto) {
+  const int64 ld_x = spacing(shape.rows, shape.ld_x), ld_y = spacing(shape.rows, shape.ld_y);
+  const bool aligned = is_vector_aligned<size>(x, ld_x) && is_vector_aligned<size>(y, ld_y) &&
+                       is_vector_aligned<size>(bias, spacing(layout.groups, shape.cols));
+  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+    const grid_shape grid = grid_shape::of_elements<size>(threads, fragments(), layout);
+    if (!grid.fits()) return cudaErrorInvalidValue;
     return launch(grid.blocks(), grid.threads(), stream,
-                  forward_rows_kernel<threads, size, vector(), Op, X, Bias>, op, layout,
-                  static_cast<int>(grid.band_rows), x, bias, y, mask);
+                  forward_rows_kernel<threads, fragments(), size, vector(), Op, X, Bias>, op, layout,
+                  grid.strip_divisor(), x, bias, y, mask);
   });
 }
 
@@ -145,18 +154,41 @@ INVACT_HIDDEN cudaError_t backward_rows(const Op& op, const Shape& shape, const 
   }
   constexpr int threads = rows_policy.block_threads;
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
-  const grid_shape grid = grid_shape::of_elements<size>(rows_policy, layout);
-  if (!grid.fits()) return cudaErrorInvalidValue;
-  const bool aligned = all_vector_aligned<size>(dy, shape.ld_dy, y, shape.ld_y, dx, shape.ld_dx);
-  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto) {
+  const bool aligned = rows_are_vector_aligned<size>(shape, dy, y, dx);
+  return choose<rows_policy.fragments>(aligned, [&](auto vector, auto fragments) {
+    const grid_shape grid = grid_shape::of_elements<size>(threads, fragments(), layout);
+    if (!grid.fits()) return cudaErrorInvalidValue;
     return launch(grid.blocks(), grid.threads(), stream,
-                  backward_rows_kernel<threads, size, vector(), false, Op, Dy, Dx>, op, layout,
-                  static_cast<int>(grid.band_rows), dy, y, mask, dx, static_cast<float*>(nullptr));
+                  backward_rows_kernel<threads, fragments(), size, vector(), Op, Dy, Dx>, op, layout,
+                  grid.strip_divisor(), dy, y, mask, dx);
   });
 }
 
 template <class Shape>
 using if_shape = std::enable_if_t<std::is_base_of_v<matrix_shape, Shape>, int>;
+
+// Stands for a T* that an op does not take, so that its function says so. It is made from a T* alone: of a null
+// literal, which is a stream where there is no mask, the other function is meant.
+template <class T>
+class refused {
+ public:
+  refused() = default;
+  template <class U, std::enable_if_t<std::is_same_v<std::remove_const_t<U>, T>, int> = 0>
+  refused(U*) {}  // NOLINT: a conversion
+  operator T*() const { return nullptr; }
+};
+
+template <class Op, class = void>
+inline constexpr bool takes_mask = false;
+template <class Op>
+inline constexpr bool takes_mask<Op, std::enable_if_t<(Op::mask_bits > 0)>> = true;
+
+// The mask of a forward with one, and the stream of a forward without.
+template <class Op>
+using mask_out = std::conditional_t<takes_mask<Op>, uint8*, refused<uint8>>;
+template <class Op>
+using maskless_stream =
+    std::conditional_t<takes_mask<Op>, refused<std::remove_pointer_t<cudaStream_t>>, cudaStream_t>;
 
 }  // namespace detail
 
@@ -165,7 +197,7 @@ namespace device {
 // y[i], mask = op.forward(x[i]) for i in [0, n).
 template <class Op, class X>
 INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
-                                  uint8* mask, cudaStream_t stream = nullptr) {
+                                  invact::detail::mask_out<Op> mask, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   if (invact::detail::check_forward<Op>(n, x, y, mask).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
@@ -174,7 +206,7 @@ INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::det
 }
 template <class Op, class X>
 INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
-                                  cudaStream_t stream = nullptr) {
+                                  invact::detail::maskless_stream<Op> stream = {}) {
   invact::detail::check_takes_no_mask<Op>();
   if (invact::detail::check_forward<Op>(n, x, y, nullptr).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
@@ -209,14 +241,15 @@ INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy,
 // Elements between cols and a leading dimension are not touched.
 template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x,
-                                  invact::detail::storage_of<Op>* y, uint8* mask,
+                                  invact::detail::storage_of<Op>* y, invact::detail::mask_out<Op> mask,
                                   cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, mask, stream);
 }
 template <class Op, class Shape, class X, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x,
-                                  invact::detail::storage_of<Op>* y, cudaStream_t stream = nullptr) {
+                                  invact::detail::storage_of<Op>* y,
+                                  invact::detail::maskless_stream<Op> stream = {}) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, invact::detail::no_bias{}, y, nullptr, stream);
 }
@@ -225,7 +258,8 @@ INVACT_HIDDEN cudaError_t forward(const Op& op, const Shape& shape, const X* x,
 // ragged_shape groups * cols. The piece is that of the sum.
 template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
-                                            invact::detail::storage_of<Op>* y, uint8* mask,
+                                            invact::detail::storage_of<Op>* y,
+                                            invact::detail::mask_out<Op> mask,
                                             cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, bias, y, mask, stream);
@@ -233,7 +267,7 @@ INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, co
 template <class Op, class Shape, class X, class B, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t forward_with_bias(const Op& op, const Shape& shape, const X* x, const B* bias,
                                             invact::detail::storage_of<Op>* y,
-                                            cudaStream_t stream = nullptr) {
+                                            invact::detail::maskless_stream<Op> stream = {}) {
   invact::detail::check_takes_no_mask<Op>();
   return invact::detail::forward_rows(op, shape, x, bias, y, nullptr, stream);
 }

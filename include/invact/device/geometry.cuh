@@ -1,7 +1,7 @@
 // How the rows of matrices are cut into blocks of threads.
 #pragma once
 
-#include <invact/device/kernels.cuh>
+#include <invact/device/row_kernels.cuh>
 
 INVACT_NAMESPACE_BEGIN
 
@@ -59,17 +59,17 @@ inline bool groups_are_valid(const device::ragged_shape& s) {
   return groups_divide(s) && (s.counts != nullptr || s.rows == 0);
 }
 
-// Threads along the columns, which are `fragments` wide, and along the rows. Of the widths that leave the
-// fewest threads idle the largest; a warp's width at least, where the columns fill it, and never less than
+// Threads along the columns, which are `fragments` wide, and along the rows. Of the widths up to `most` that leave
+// the fewest threads idle the largest; a warp's width at least, where the columns fill it, and never less than
 // two, as two threads may share a mask byte.
 struct block_shape {
   int x;
   int y;
 
-  block_shape(int threads, int64 fragments) : x(threads), y(1) {
+  block_shape(int threads, int most, int64 fragments) : x(most), y(1) {
     int least = 2;
     while (least < 32 && least < fragments) least *= 2;
-    for (int width = threads; width >= least; width /= 2) {
+    for (int width = most; width >= least; width /= 2) {
       if (ceil_div(fragments, width) * width < ceil_div(fragments, x) * x) x = width;
     }
     y = threads / x;
@@ -84,31 +84,23 @@ struct grid_shape {
   int64 bands;
   int64 groups;
 
-  // Bands of eight rows a thread, over which what a thread does once is spread; fewer where that would leave
-  // multiprocessors idle (4096 blocks are twice what an H200 holds), more where a grid has not enough.
+  // Bands of thread_rows rows a thread.
   template <int N>
-  static grid_shape of_elements(const device::launch_policy& policy, const row_layout& layout) {
-    constexpr int64 wanted_blocks = 4096;
-    const block_shape block(policy.block_threads, ceil_div(layout.cols, N));
-    const int64 strips = ceil_div(ceil_div(layout.cols, N), block.x) * layout.groups;
-    const int64 blocks = ceil_div(layout.rows, block.y) * strips;
-    const int64 thread_rows = blocks >= 8 * wanted_blocks ? 8
-                              : blocks <= wanted_blocks   ? 1
-                                                          : blocks / wanted_blocks;
-    const int64 tile = block.y * thread_rows;
-    return {block, ceil_div(layout.cols, N), tile * ceil_div(ceil_div(layout.rows, tile), max_grid_yz),
-            layout};
+  static grid_shape of_elements(int threads, int thread_rows, const row_layout& layout) {
+    const int64 fragments = ceil_div(layout.cols, N);
+    const block_shape block(threads, threads, fragments);
+    return {block, fragments, int64{block.y} * thread_rows, layout};
   }
 
-  // For sums over rows, whose bits must depend on the shape alone, not on the device: some 512 blocks (four
-  // for each multiprocessor of an H200), with eight rows a thread at least, so that what the sums of a band
-  // add to the traffic stays small.
+  // For sums over rows, whose bits must depend on the shape alone, not on the device. A block as wide as a warp, so
+  // that its rows are many and it writes few sums; eight rows a thread at least, for the same reason, and more where
+  // there would be over 4096 blocks, which keep any multiprocessor busy to the end.
   template <int N>
-  static grid_shape of_sums(const device::launch_policy& policy, const row_layout& layout) {
-    constexpr int64 wanted_blocks = 512;
+  static grid_shape of_sums(int threads, const row_layout& layout) {
+    constexpr int64 wanted_blocks = 4096;
     constexpr int64 thread_rows = 8;
     const int64 fragments = ceil_div(layout.cols, N);
-    const block_shape block(policy.block_threads, fragments);
+    const block_shape block(threads, 32, fragments);
     const int64 strips = ceil_div(fragments, block.x) * layout.groups;
     const int64 wanted = strips >= wanted_blocks ? 1 : wanted_blocks / strips;
     const int64 least = block.y * thread_rows;
@@ -116,12 +108,17 @@ struct grid_shape {
     return {block, fragments, even < least ? least : even, layout};
   }
 
-  bool fits() const { return strips <= max_grid_x && bands <= max_grid_yz && band_rows <= max_grid_x / 2; }
+  bool fits() const {
+    return strips <= max_grid_x && bands <= max_grid_x && strips * bands <= max_grid_x &&
+           groups <= max_grid_yz * max_grid_yz && band_rows <= max_grid_x / 2;
+  }
   dim3 blocks() const {
-    return dim3(static_cast<unsigned>(strips), static_cast<unsigned>(bands),
-                static_cast<unsigned>(groups < max_grid_yz ? groups : max_grid_yz));
+    const int64 deep = groups < max_grid_yz ? groups : max_grid_yz;
+    return dim3(static_cast<unsigned>(strips * bands), static_cast<unsigned>(deep),
+                static_cast<unsigned>(ceil_div(groups, deep)));
   }
   dim3 threads() const { return dim3(static_cast<unsigned>(block.x), static_cast<unsigned>(block.y)); }
+  fast_divisor strip_divisor() const { return fast_divisor(static_cast<uint32>(strips)); }
 
  private:
   grid_shape(block_shape b, int64 fragments, int64 rows, const row_layout& layout)

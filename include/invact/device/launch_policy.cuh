@@ -3,7 +3,7 @@
 
 #include <invact/config.hpp>
 
-#include <cuda_runtime_api.h>
+#include <cuda_runtime.h>
 
 // A kernel, and a function that launches one: not shared between two shared objects in one process, which may
 // be built for other GPUs or with other flags.
@@ -39,7 +39,7 @@ INVACT_HIDDEN cudaError_t launch(dim3 blocks, dim3 threads, cudaStream_t stream,
   config.gridDim = blocks;
   config.blockDim = threads;
   config.stream = stream;
-  return cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
+  return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 
 }  // namespace detail

@@ -1,0 +1,78 @@
+// The device-wide kernels over one run of elements.
+#pragma once
+
+#include <invact/device/access.cuh>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+// Threads that registers leave room for on a multiprocessor: 40 registers a thread. With fewer threads the
+// loads in flight no longer cover the latency of memory.
+inline constexpr int resident_threads = 1536;
+
+// One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
+// threads neighbouring fragments. Only the last block takes the path that counts elements, whose threads
+// stay together (see store_mask).
+template <int Threads, int Fragments, int N>
+inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
+
+template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+    forward_run_kernel(const Op op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
+  constexpr int64 tile = tile_elements<Threads, Fragments, N>;
+  constexpr int stride = Threads * N;
+  const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  if (Vector && (blockIdx.x + 1) * tile <= n) {
+    fragment<X, N> in[Fragments];
+    INVACT_UNROLL
+    for (int f = 0; f < Fragments; ++f) in[f] = load_fragment<N, true>(x + first + f * stride, N);
+    INVACT_UNROLL
+    for (int f = 0; f < Fragments; ++f) {
+      const int64 i = first + f * stride;
+      forward_fragment<true>(op, widen(in[f]), N, y + i, mask, i);
+    }
+    return;
+  }
+#pragma unroll 1
+  for (int f = 0; f < Fragments; ++f) {
+    const int64 i = first + f * stride;
+    const int count = elements_at<N>(i, n);
+    forward_fragment<Vector>(op, widen(load_fragment<N, Vector>(x + i, count)), count, y + i, mask, i);
+  }
+}
+
+template <int Threads, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+    backward_run_kernel(const Op op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
+                        Dx* dx) {
+  constexpr int64 tile = tile_elements<Threads, Fragments, N>;
+  constexpr int stride = Threads * N;
+  const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  if (Vector && (blockIdx.x + 1) * tile <= n) {
+    backward_input<Op, N, Dy> in[Fragments];
+    INVACT_UNROLL
+    for (int f = 0; f < Fragments; ++f) {
+      const int64 i = first + f * stride;
+      in[f].template load<true>(dy + i, y + i, mask, i, N);
+    }
+    INVACT_UNROLL
+    for (int f = 0; f < Fragments; ++f) {
+      store_fragment<true>(dx + first + f * stride, N,
+                           narrow<Dx>(backward_fragment(op, widen(in[f].dy), in[f].y, in[f].bits)));
+    }
+    return;
+  }
+#pragma unroll 1
+  for (int f = 0; f < Fragments; ++f) {
+    const int64 i = first + f * stride;
+    const int count = elements_at<N>(i, n);
+    backward_input<Op, N, Dy> in;
+    in.template load<Vector>(dy + i, y + i, mask, i, count);
+    store_fragment<Vector>(dx + i, count, narrow<Dx>(backward_fragment(op, widen(in.dy), in.y, in.bits)));
+  }
+}
+
+}  // namespace detail
+
+INVACT_NAMESPACE_END
