@@ -1,5 +1,6 @@
 # cmake -DCOMPILER=c++ -DINCLUDE=include -DSOURCE=snippet.cpp -P expect_failure.cmake
 #
+# A snippet.cu is for nvcc, whose error about a kernel need not wait for its code.
 # A snippet's first line is `// expect: TEXT`, a literal part of a static_assert's message. It must not
 # compile, with a failed assertion of that message as the compiler's first error; with
 # -DINVACT_TEST_CORRECTED, which mends only the mistake, it must compile.
@@ -9,8 +10,12 @@ if(NOT first MATCHES "^// expect: (.+)$")
   message(FATAL_ERROR "${SOURCE}: the first line is not `// expect: TEXT`")
 endif()
 set(expected "${CMAKE_MATCH_1}")
-set(command ${CMAKE_COMMAND} -E env LC_ALL=C ${COMPILER} -std=c++17 -Wall -Wextra -Wpedantic -Werror -I${INCLUDE} -c
-    -o /dev/null)
+if(SOURCE MATCHES "[.]cu$")
+  set(flags --ptx -arch=sm_80)
+else()
+  set(flags -Wall -Wextra -Wpedantic -Werror -c)
+endif()
+set(command ${CMAKE_COMMAND} -E env LC_ALL=C ${COMPILER} -std=c++17 ${flags} -I${INCLUDE} -o /dev/null)
 
 execute_process(COMMAND ${command} -DINVACT_TEST_CORRECTED ${SOURCE}
                 RESULT_VARIABLE failed ERROR_VARIABLE output OUTPUT_VARIABLE output)

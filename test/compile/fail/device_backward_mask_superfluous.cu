@@ -1,0 +1,12 @@
+// expect: invact: this op keeps no mask (its packing stores the piece inside y
+#include <invact/invact.cuh>
+
+void use(const float* x, float* y, unsigned char* mask) {
+  static_cast<void>(mask);
+  const invact::inverted<invact::gelu, float, invact::mantissa_bit> op;
+#if defined(INVACT_TEST_CORRECTED)
+  invact::device::backward(op, 1, x, y, y);
+#else
+  invact::device::backward(op, 1, x, y, mask, y);
+#endif
+}
