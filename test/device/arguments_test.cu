@@ -294,4 +294,19 @@ TEST_CASE("the size of a workspace needs no counts, and survives any shape") {
             null, sums.data(), static_cast<void*>(nullptr), std::size_t{0}) == invalid);
 }
 
+TEST_CASE("where there is no mask a null literal is the stream") {
+  namespace d = invact::device;
+  bfloat16* const none = nullptr;
+  const matrix_shape empty = d::dense_shape(maskless{}, 0, 8);
+  CHECK(d::forward(maskless{}, 0, none, none, nullptr) == cudaSuccess);
+  CHECK(d::forward(maskless{}, 0, none, none, 0) == cudaSuccess);
+  CHECK(d::forward(maskless{}, empty, none, none, nullptr) == cudaSuccess);
+  CHECK(d::forward_with_bias(maskless{}, empty, none, none, none, nullptr) == cudaSuccess);
+  CHECK(d::backward(maskless{}, 0, none, none, none, nullptr) == cudaSuccess);
+  CHECK(d::backward(maskless{}, empty, none, none, none, nullptr) == cudaSuccess);
+  // Where there is one it is the mask, and a mask is needed.
+  bfloat16 x{};
+  CHECK(d::forward(masked{}, 1, &x, &x, nullptr) == invalid);
+}
+
 }  // namespace device_arguments

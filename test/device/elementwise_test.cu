@@ -40,6 +40,7 @@ struct problem {
   int shift = 0;                     // elements off a 16-byte boundary
   std::vector<invact::int32> counts{};
   int only = -1;  // the one tensor that is shifted, in the order of data's members; all by default
+  int64 multiple = 1;  // of which leading dimensions are multiples
 
   int shift_of(int tensor) const { return only < 0 || only == tensor ? shift : 0; }
 
@@ -48,8 +49,8 @@ struct problem {
   }
   matrix_shape shape(int bits) const {
     // A different leading dimension for each tensor, so that a mix-up shows. A vector access needs pads of eight.
-    return {groups * rows,  cols,           cols + pad,     cols + 2 * pad,
-            cols + 3 * pad, cols + 4 * pad, 8 * mask_bytes(cols, bits) + pad_mask_bits};
+    const auto ld = [&](int64 k) { return (cols + k * pad + multiple - 1) / multiple * multiple; };
+    return {groups * rows, cols, ld(1), ld(2), ld(3), ld(4), 8 * mask_bytes(cols, bits) + pad_mask_bits};
   }
   // use(group, row of all, column) for each element that is there.
   template <class Use>
@@ -195,7 +196,12 @@ const problem matrices[] = {{1, 1, 1},
                             {1, 5, 2056, 8, 0},
                             {1, 3, 17000, 8, 8},
                             {1, 4200, 3, 1, 8},
-                            {1, 70, 768, 0, 8}};
+                            {1, 70, 768, 0, 8},
+                            // Fragments that are aligned and not whole, alone in a warp and not; more rows than
+                            // 65535 blocks have.
+                            {1, 37, 61, 8, 8, 0, {}, -1, 8},
+                            {1, 9, 2045, 8, 0, 0, {}, -1, 8},
+                            {1, 140003, 5, 1, 8}};
 
 template <class Op, class X, class B>
 void check_matrix(const problem& p, bool with_bias, unsigned seed) {
