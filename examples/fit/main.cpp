@@ -80,9 +80,9 @@ int main(int argc, char** argv) {
                    : fit_log_root<6, 10>(g, binary16, spent, "gelu_accurate"),
         "gelu accurate binary16" + tail);
     add(gelu_text, fit_split_root<6, 8>(g, binary16, spent, "gelu_fast"), "gelu fast binary16" + tail);
-    add(gelu_text, fit_joint<12, 7, 9>(g, spent, "gelu_accurate", 0.24, 0.62, 6.0),
+    add(gelu_text, fit_joint<12, 8, 9>(g, spent, "gelu_accurate", 0.24, 0.62, 6.0),
         "gelu accurate binary32" + tail);
-    add(silu_text, fit_joint<11, 7, 10>(s, spent, "silu_accurate", 0.24, 0.44, 17.0),
+    add(silu_text, fit_joint<11, 8, 10>(s, spent, "silu_accurate", 0.24, 0.44, 17.0),
         "silu accurate binary32" + tail);
   }
   add(gelu_text, fit_gelu_forward(), "gelu forward");

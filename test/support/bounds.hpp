@@ -28,6 +28,8 @@ constexpr double float_largest = 1.3;
 constexpr double float_rms = 1e-6;
 // With the forward's own error in the stored y.
 constexpr double float_rms_together = 1.1e-6;
+// Of g itself, on the left tail where 1e-7 < |y| < 1e-2.
+constexpr double float_tail = 0.01;
 // Of the cells next to the minimum alone, where the floor is highest, the RMS error over it.
 constexpr gradient float_next_to_minimum{float_largest, 1.6, 1.6};
 
