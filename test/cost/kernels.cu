@@ -52,3 +52,12 @@ INVACT_COST_OP(invact::bfloat16, invact::bfloat16, invact::gelu, invact::bfloat1
 INVACT_COST_OP(invact::bfloat16, invact::bfloat16, invact::silu, invact::bfloat16, invact::mantissa_bit, invact::fast)
 INVACT_COST_OP(float, invact::bfloat16, invact::gelu, invact::bfloat16, invact::bitmask)
 INVACT_COST_OP(float, invact::bfloat16, invact::silu, invact::bfloat16, invact::mantissa_bit)
+// A bias of float beside tensors of 16 bits.
+template cudaError_t invact::device::forward_with_bias(
+    const invact::inverted<invact::gelu, invact::bfloat16>&, const invact::matrix_shape&, const invact::bfloat16*,
+    const float*, invact::bfloat16*, invact::detail::mask_out<invact::inverted<invact::gelu, invact::bfloat16>>,
+    cudaStream_t);
+template cudaError_t invact::device::forward_with_bias(
+    const invact::inverted<invact::gelu, invact::binary16, invact::mantissa_bit>&, const invact::matrix_shape&,
+    const invact::binary16*, const float*, invact::binary16*,
+    invact::detail::maskless_stream<invact::inverted<invact::gelu, invact::binary16, invact::mantissa_bit>>);

@@ -278,6 +278,76 @@ TEST_CASE("of more than 2^31 ragged rows those that are not there stay as they a
   succeed(cudaFree(changed));
 }
 
+// Rows that are 2^30 elements apart give what the same rows give next to one another.
+template <class Op>
+void check_far_rows() {
+  constexpr int64 rows = 5, cols = 27, near = 32, far = (int64{1} << 30) + 8;
+  const std::size_t extent = (static_cast<std::size_t>(rows - 1) * far + cols) * sizeof(bfloat16);
+  std::size_t free = 0, total = 0;
+  succeed(cudaMemGetInfo(&free, &total));
+  if (free < 2 * extent + (1 << 20)) {
+    std::printf("skipped: rows 2^30 elements apart need %zu bytes of device memory\n", 2 * extent);
+    return;
+  }
+  bfloat16 *y = nullptr, *dx = nullptr;
+  succeed(cudaMalloc(&y, extent));
+  succeed(cudaMalloc(&dx, extent));
+  guarded<bfloat16> values(rows * near), bias(cols);
+  for (int64 i = 0; i < rows * near; ++i) values[i] = storage_traits<bfloat16>::round(static_cast<float>(i % 61 - 30) / 8);
+  for (int64 c = 0; c < cols; ++c) bias[c] = storage_traits<bfloat16>::round(static_cast<float>(c) / 16);
+  const guarded<uint8> blank_mask(rows * 4);
+  const guarded<float> blank_sums(cols);
+  on_device<bfloat16> near_y(values), near_dx(values), added(bias);
+  on_device<uint8> near_mask(blank_mask), far_mask(blank_mask);
+  on_device<float> near_sums(blank_sums), far_sums(blank_sums);
+  constexpr std::size_t row_bytes = cols * sizeof(bfloat16);
+  for (int64 r = 0; r < rows; ++r) {
+    succeed(cudaMemcpy(y + r * far, values.data() + r * near, row_bytes, cudaMemcpyHostToDevice));
+    succeed(cudaMemcpy(dx + r * far, values.data() + r * near, row_bytes, cudaMemcpyHostToDevice));
+  }
+  const auto call = [&](int64 ld, bfloat16* own_y, bfloat16* own_dx, uint8* mask, float* sums) {
+    matrix_shape s = invact::device::dense_shape(Op{}, rows, cols);
+    s.ld_x = s.ld_y = s.ld_dy = s.ld_dx = ld;
+    succeed(call_forward_with_bias(Op{}, s, own_y, static_cast<const bfloat16*>(added.data()), own_y, mask));
+    succeed(call_backward_with_bias_gradient(Op{}, s, own_dx, own_y, mask, own_dx, sums, static_cast<void*>(nullptr),
+                                             std::size_t{0}));
+  };
+  call(near, near_y.data(), near_dx.data(), near_mask.data(), near_sums.data());
+  call(far, y, dx, far_mask.data(), far_sums.data());
+  const auto same = [&](const void* a, const void* b, std::size_t bytes) {
+    std::vector<unsigned char> host_a(bytes), host_b(bytes);
+    succeed(cudaMemcpy(host_a.data(), a, bytes, cudaMemcpyDeviceToHost));
+    succeed(cudaMemcpy(host_b.data(), b, bytes, cudaMemcpyDeviceToHost));
+    return host_a == host_b;
+  };
+  for (int64 r = 0; r < rows; ++r) {
+    CHECK(same(y + r * far, near_y.data() + r * near, row_bytes));
+    CHECK(same(dx + r * far, near_dx.data() + r * near, row_bytes));
+  }
+  CHECK(same(far_mask.data(), near_mask.data(), rows * 4));
+  CHECK(same(far_sums.data(), near_sums.data(), cols * sizeof(float)));
+  succeed(cudaFree(y));
+  succeed(cudaFree(dx));
+}
+
+TEST_CASE("rows more than 2^31 elements apart") {
+  check_far_rows<masked>();
+  check_far_rows<maskless>();
+}
+
+TEST_CASE("matrices with no columns are done at once") {
+  const matrix_shape s = invact::device::dense_shape(masked{}, 7, 0);
+  bfloat16* const none = nullptr;
+  uint8* const no_mask = nullptr;
+  float* const no_sums = nullptr;
+  CHECK(call_forward(masked{}, s, none, none, no_mask) == cudaSuccess);
+  CHECK(call_forward_with_bias(masked{}, s, none, none, none, no_mask) == cudaSuccess);
+  CHECK(call_backward(masked{}, s, none, none, no_mask, none) == cudaSuccess);
+  CHECK(invact::device::bias_gradient_workspace_bytes(s) == 0);
+  CHECK(call_backward_with_bias_gradient(masked{}, s, none, none, no_mask, none, no_sums, static_cast<void*>(nullptr),
+                                         std::size_t{0}) == cudaSuccess);
+}
+
 TEST_CASE("the size of a workspace needs no counts, and survives any shape") {
   namespace d = invact::device;
   const matrix_shape s = d::dense_shape(masked{}, 8 * 4096, 4096);

@@ -240,34 +240,6 @@ TEMPLATE_TEST_CASE("a bias is added before the activation, in float" OF_UNIT, SA
   check_matrix<TestType, storage, storage>({3, 5, 36, 4, 0, 0, {5, 5, 5}}, true, ++seed);
 }
 
-#if INVACT_TEST_SANITIZE
-// An op of a user's own, without fragment calls, with any number of mask bits.
-template <int Bits>
-struct plain_op {
-  using storage_type = storage;
-  static constexpr int mask_bits = Bits;
-  struct encoded {
-    storage y;
-    uint32 piece;
-  };
-  INVACT_FUNCTION encoded forward(float x) const {
-    const uint32 bits = invact::float_bits(x);
-    return {storage_traits<storage>::round(0.5f * x), (bits ^ bits >> 13) & ((1u << Bits) - 1u)};
-  }
-  INVACT_FUNCTION float backward(float dy, storage y, uint32 piece) const {
-    return dy * storage_traits<storage>::load(y) + static_cast<float>(static_cast<int>(piece));
-  }
-};
-
-TEMPLATE_TEST_CASE("any op runs, with two, three and eight mask bits" OF_UNIT, SANITIZE, plain_op<2>, plain_op<3>,
-                   plain_op<8>) {
-  unsigned seed = 350;
-  for (const int64 n : sizes) check_run<TestType, storage, storage>(n, 0, ++seed);
-  check_run<TestType, storage, storage>(4099, 1, ++seed);
-  for (const problem& p : matrices) check_matrix<TestType, storage, storage>(p, false, ++seed);
-}
-#endif
-
 const problem ragged_problems[] = {{4, 33, 40, 0, 0, 0, {0, 33, 5, 17}},
                                    {3, 16, 13, 3, 8, 1, {-2, 99, 7}},
                                    {1, 9, 2056, 8, 0, 0, {4}},
@@ -282,9 +254,10 @@ TEMPLATE_TEST_CASE("of ragged rows only those that are there are read and writte
 }
 
 // The bias gradient against float64 sums of the unrounded dx, within the bound that its documentation derives.
+// With non_finite, the second column has a NaN, the third infinities of both signs, and the fourth one infinity.
 template <class Op>
-void check_bias_gradient(const problem& p, unsigned seed) {
-  CAPTURE(p.groups, p.rows, p.cols, p.pad, p.shift);
+void check_bias_gradient(const problem& p, unsigned seed, bool non_finite = false) {
+  CAPTURE(p.groups, p.rows, p.cols, p.pad, p.shift, non_finite);
   data<Op, storage, float, storage> d(p, false, seed);
   // Infinite and huge dx would make every bound meaningless.
   p.each([&](int64, int64 r, int64 c) {
@@ -292,6 +265,15 @@ void check_bias_gradient(const problem& p, unsigned seed) {
     const float f = storage_traits<storage>::load(v);
     if (!(std::fabs(f) < 100.0f)) v = storage_traits<storage>::round(1.0f);
   });
+  if (non_finite) {
+    const float values[][3] = {{1, 17, NAN}, {2, 3, INFINITY}, {2, 40, -INFINITY}, {3, 70, INFINITY}};
+    for (const auto& [c, r, v] : values) {
+      const int64 row = static_cast<int64>(r), column = static_cast<int64>(c);
+      d.dy[row * d.shape.ld_dy + column] = storage_traits<storage>::round(v);
+      // Of this y the gradient is neither 0 nor infinite.
+      d.y[row * d.shape.ld_y + column] = storage_traits<storage>::round(1.0f);
+    }
+  }
   std::vector<float> dy;
   std::vector<forward_result<Op>> kept;
   p.each([&](int64, int64 r, int64 c) {
@@ -321,7 +303,8 @@ void check_bias_gradient(const problem& p, unsigned seed) {
   // Partial sums that nobody writes would be NaN.
   guarded<unsigned char> workspace(static_cast<int64>(bytes));
   for (std::size_t b = 0; b < bytes; ++b) workspace[static_cast<int64>(b)] = 0xff;
-  guarded<float> gradient(p.groups * p.cols);
+  // Aligned as a float is, no better.
+  guarded<float> gradient(p.groups * p.cols, 1);
   std::vector<float> first;
   for (int repeat = 0; repeat < 2; ++repeat) {
     on_device dy_device(d.dy);
@@ -350,8 +333,11 @@ void check_bias_gradient(const problem& p, unsigned seed) {
                              grid.block.y + static_cast<double>(grid.bands) / 32 + 6;
     bool within = true;
     for (std::size_t k = 0; k < sums; ++k) {
-      const double error = std::fabs(static_cast<double>(got[static_cast<int64>(k)]) - sum[k]);
-      within = within && error <= additions * 0x1p-24 * magnitude[k];
+      const double value = static_cast<double>(got[static_cast<int64>(k)]);
+      const bool right = std::isfinite(sum[k]) ? std::fabs(value - sum[k]) <= additions * 0x1p-24 * magnitude[k]
+                         : std::isnan(sum[k])  ? std::isnan(value)
+                                               : value == sum[k];
+      within = within && right;
     }
     CHECK(within);
     const std::vector<float> bits(got.data(), got.data() + sums);
@@ -366,15 +352,53 @@ TEMPLATE_TEST_CASE("a bias gradient is the column sums of the unrounded dx, the 
   for (const problem& p : matrices) check_bias_gradient<TestType>(p, ++seed);
   check_bias_gradient<TestType>({1, 5000, 40, 8, 8}, ++seed);
   check_bias_gradient<TestType>({1, 3000, 129, 1, 0, 1}, ++seed);
+  check_bias_gradient<TestType>({1, 300, 61, 1, 8}, ++seed, true);
+  check_bias_gradient<TestType>({1, 300, 64}, ++seed, true);
   for (const problem& p : ragged_problems) {
     check_bias_gradient<TestType>(p, ++seed);
   }
 }
 
+#if INVACT_TEST_SANITIZE
+// An op of a user's own, without fragment calls, with any number of mask bits.
+template <int Bits>
+struct plain_op {
+  using storage_type = storage;
+  static constexpr int mask_bits = Bits;
+  struct encoded {
+    storage y;
+    uint32 piece;
+  };
+  INVACT_FUNCTION encoded forward(float x) const {
+    const uint32 bits = invact::float_bits(x);
+    return {storage_traits<storage>::round(0.5f * x), (bits ^ bits >> 13) & ((1u << Bits) - 1u)};
+  }
+  INVACT_FUNCTION float backward(float dy, storage y, uint32 piece) const {
+    return dy * storage_traits<storage>::load(y) + static_cast<float>(static_cast<int>(piece));
+  }
+};
+
+TEMPLATE_TEST_CASE("any op runs, with two, three, seven and eight mask bits" OF_UNIT, SANITIZE, plain_op<2>,
+                   plain_op<3>, plain_op<7>, plain_op<8>) {
+  unsigned seed = 350;
+  for (const int64 n : sizes) check_run<TestType, storage, storage>(n, 0, ++seed);
+  check_run<TestType, storage, storage>(4099, 1, ++seed);
+  for (const problem& p : matrices) {
+    for (const bool with_bias : {false, true}) check_matrix<TestType, storage, storage>(p, with_bias, ++seed);
+    check_bias_gradient<TestType>(p, ++seed);
+  }
+  for (const problem& p : ragged_problems) {
+    check_matrix<TestType, storage, storage>(p, true, ++seed);
+    check_bias_gradient<TestType>(p, ++seed);
+  }
+}
+#endif
+
 TEMPLATE_TEST_CASE("there may be more groups than a grid is deep" OF_UNIT, "", PACKINGS) {
   const problem many{70000, 2, 8, 0, 0, 0, std::vector<invact::int32>(70000, 1)};
   check_matrix<TestType, storage, storage>(many, false, 450);
   check_bias_gradient<TestType>(many, 451);
+  check_bias_gradient<TestType>({70000, 0, 3, 0, 0, 0, std::vector<invact::int32>(70000, 1)}, 452);
 }
 
 TEMPLATE_TEST_CASE("the bias gradient of no rows is zero" OF_UNIT, "", PACKINGS) {

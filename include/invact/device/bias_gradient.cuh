@@ -90,14 +90,15 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
   }
   if (shape.cols == 0) return cudaSuccess;
   const std::size_t needed = sums_bytes(shape);
-  if (needed > workspace_bytes || (needed > 0 && workspace == nullptr) ||
-      reinterpret_cast<uint64>(workspace) % alignof(float) != 0) {
+  if (needed > 0 && (needed > workspace_bytes || workspace == nullptr ||
+                     reinterpret_cast<uint64>(workspace) % alignof(float) != 0)) {
     return cudaErrorInvalidValue;
   }
   const row_layout layout = layout_of(shape);
   const grid_shape grid = bias_gradient_grid(layout);
   const int64 strips = ceil_div(layout.cols, sum_columns);
-  if (!grid.fits() || strips > max_grid_x) return cudaErrorInvalidValue;
+  const bool sums_bands = needed > 0 || grid.bands == 0;
+  if (!grid.fits() || (sums_bands && strips > max_grid_x)) return cudaErrorInvalidValue;
   float* const partial = needed > 0 ? static_cast<float*>(workspace) : bias_gradient;
   if (grid.bands > 0) {
     constexpr int size = bias_gradient_fragment;
@@ -109,7 +110,7 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
                     partial);
     };
     const cudaError_t status = choose<policy.fragments>(aligned, sum);
-    if (status != cudaSuccess || needed == 0) return status;
+    if (status != cudaSuccess || !sums_bands) return status;
   }
   dim3 blocks = grid.blocks();
   blocks.x = static_cast<unsigned>(strips);
@@ -121,9 +122,10 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
 
 namespace device {
 
-// Bytes of the workspace for a shape, a matrix_shape or a ragged_shape; 0 where none is needed, and for what a
-// call would refuse. Depends on rows, cols and groups alone: of a column and group at most one sum for
-// every 128 rows, rounded up, and at most 4096. The counts of a ragged_shape may still be null.
+// Bytes of the workspace for a shape, a matrix_shape or a ragged_shape, at most 4 MiB; 0 where none is needed, and
+// for a size that is negative or not a multiple of its groups. Depends on rows, cols and groups alone: of a
+// column and group at most one sum for every 128 rows, rounded up. The counts of a ragged_shape may still be
+// null.
 template <class Shape, invact::detail::if_shape<Shape> = 0>
 std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
   return invact::detail::sums_bytes(shape);
@@ -132,13 +134,16 @@ std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
 // backward(), and bias_gradient[c] = the sum over r of dx(r, c), taken in float over the unrounded dx.
 // bias_gradient has cols elements, of a ragged_shape groups * cols, and is overwritten; with no rows it is
 // zero. workspace: at least bias_gradient_workspace_bytes(shape) bytes of device memory, aligned to 4
-// bytes, or null if that is 0; its contents do not matter before and mean nothing after.
+// bytes; anything if that is 0. Its contents do not matter before and mean nothing after. Too small a
+// workspace, one that is null and one that is not aligned are refused with cudaErrorInvalidValue.
 //
 // Summation order: a band is 1 / bands of the rows of a group. Thread k of the h that share a column adds
 // the rows k, k + h, ... of a band in order; then their sums are added in order; then every 32nd band in
 // order, and the 32 sums pairwise. There are no atomics, and h and the bands depend on the shape
-// alone, so the result's bits do too. To first order the error is at most (rows of a band / h + h +
-// bands / 32 + 6) * 2^-24 times the sum of |dx|.
+// alone, so the result's bits do too. h is 16 where cols > 128, and where they are fewer 512 / (cols / 8)
+// with cols / 8 rounded up to a power of two, at least 2; a band has 8 h rows, or more where there would be more
+// than 4096 / ceil(cols / 256) bands in all groups. To first order the error is at most (rows of a band / h + h + bands / 32 +
+// 6) * 2^-24 times the sum of |dx|.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
                                                       const invact::detail::storage_of<Op>* y,

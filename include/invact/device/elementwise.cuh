@@ -14,8 +14,8 @@
 //            is at bits [i*mask_bits, (i+1)*mask_bits) from the row's first byte, least significant
 //            first. Tail bits of a row's last byte are written as zero and ignored when read; no
 //            byte of a row beyond invact::mask_bytes(cols, mask_bits) is touched.
-// Alignment  of the element types. Calls whose every tensor (masks apart) and leading dimension is a
-//            multiple of 16 bytes (of a fragment, where a tensor's fragments are smaller) access memory up
+// Alignment  of the element types. Calls whose every tensor (masks apart), leading dimension and, where
+//            groups have a bias each, number of columns is a multiple of 16 bytes (of a fragment, where a tensor's fragments are smaller) access memory up
 //            to 16 bytes at a time; others, and the ends of rows, an element at a time.
 // Aliasing   y may be x, and dx may be dy (same pointer, same type, same leading dimension). Any other
 //            overlap of an output with another argument is undefined.
@@ -25,8 +25,8 @@
 // Returns    cudaErrorInvalidValue, before anything is launched or written, for a null pointer to a
 //            tensor that is not empty, a negative size, a size or extent that overflows, a leading
 //            dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups that
-//            do not divide the rows, and more elements than a grid holds (at least 2^40 in a run, 2^37 in
-//            other matrices). Pointers to empty tensors may be null. Otherwise the launch's status, an
+//            do not divide the rows, and more than a grid holds: 2^39 elements of a run, 2^36 of other
+//            matrices, 2^34 columns of a bias gradient and 65535^2 groups are not too many. Pointers to empty tensors may be null. Otherwise the launch's status, an
 //            earlier sticky error among them; an error that another call left for cudaGetLastError stays
 //            there.
 #pragma once

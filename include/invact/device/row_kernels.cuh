@@ -168,13 +168,13 @@ INVACT_KERNEL void __launch_bounds__(Threads, summing_threads / Threads)
   const int64 own = at.group * layout.rows + at.band * band_rows + threadIdx.y;
   const Dy* dy_at = dy + own * layout.ld_dy + at.column;
   const storage_of<Op>* y_at = y + own * layout.ld_y + at.column;
+  static_assert(N % 8 == 0);  // so that a fragment begins a mask byte
   const uint8* mask_at = mask + own * layout.mask_stride + at.column / 8 * Op::mask_bits;
-  const int in_byte = static_cast<int>(at.column % 8);  // eight elements fill whole mask bytes
   Dx* dx_at = dx + own * layout.ld_dx + at.column;
   fragment<float, N> sums{};
   const auto load = [&](int count) {
     backward_input<Op, N, Dy> in;
-    in.template load<Vector>(dy_at, y_at, mask_at, in_byte, count);
+    in.template load<Vector>(dy_at, y_at, mask_at, 0, count);
     dy_at += step * layout.ld_dy;
     y_at += step * layout.ld_y;
     mask_at += step * layout.mask_stride;

@@ -12,8 +12,8 @@ namespace detail {
 inline constexpr int resident_threads = 1536;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
-// threads neighbouring fragments. Only the last block takes the path that counts elements, whose threads
-// stay together (see store_mask).
+// threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
+// the path that counts elements, whose threads stay together (see store_mask).
 template <int Threads, int Fragments, int N>
 inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
 
