@@ -373,8 +373,10 @@ struct plain_op {
     const uint32 bits = invact::float_bits(x);
     return {storage_traits<storage>::round(0.5f * x), (bits ^ bits >> 13) & ((1u << Bits) - 1u)};
   }
+  // Of all three, and no larger than a sum can hold.
   INVACT_FUNCTION float backward(float dy, storage y, uint32 piece) const {
-    return dy * storage_traits<storage>::load(y) + static_cast<float>(static_cast<int>(piece));
+    const float sign = invact::is_less(storage_traits<storage>::load(y), 0.0f) ? -1.0f : 1.0f;
+    return dy * sign + static_cast<float>(static_cast<int>(piece));
   }
 };
 
