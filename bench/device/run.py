@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Everything that needs a GPU, in one run of a few minutes: tests, sanitizers, benchmarks.
 
-    bench/device/run.py [--build DIR] [--no-build] [--stamp TEXT] [--results DIR] [--quick]
+    bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR] [--quick]
 
 Configures (preset gpu) and builds into DIR, build/gpu if not given; then the tests labelled gpu, compute-sanitizer on
 a part of them, the benchmarks, PyTorch beside them where it is installed, and ncu where it is. Writes
 RESULTS/DATE-GPU.md, RESULTS being bench/results if not given, with the tables and whether each target is met; what
 the programs printed stays in DIR/run.
 
-The results carry `git rev-parse HEAD:include`; where git cannot say that, --stamp is required. --quick: fewer
-rounds, bfloat16 only, no launch policies, no torch.compile and no ncu; for trying it out.
+The results carry `git rev-parse HEAD:include`; where git cannot say that, --stamp is required. --quick, for
+trying it out: bfloat16 only, 10 rounds (PyTorch's 30, at 2^29 alone), memcheck alone of the sanitizers, no launch
+policies, no torch.compile and no ncu.
 
-A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed, 77 without a GPU.
-A target that is not met is no failure: the table says so.
+A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed or there is no stamp, 77
+without a GPU. A target that is not met is no failure: the table says so.
 """
 
 import argparse
