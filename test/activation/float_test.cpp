@@ -130,7 +130,7 @@ TEMPLATE_TEST_CASE("a hundred million random floats keep the forward and the gra
   double worst_forward = 0, worst[2] = {0, 0}, square[2][2] = {{0, 0}, {0, 0}};
   double together[2] = {0, 0};
 #if defined(__SANITIZE_ADDRESS__)
-  // Sanitizers find what they find in fewer, which take as long as all do without them.
+  // Ten million: a sanitizer looks for what the code does wrong, and every other build draws all of them.
   constexpr int draws = 126, per_draw = 80000;
 #else
   constexpr int draws = 1250, per_draw = 80000;
