@@ -2,8 +2,7 @@
 // as host code, as CUDA device code and under NVRTC. The host executor is <invact/host/executor.hpp>.
 #pragma once
 
-#include <invact/activation/gelu.hpp>
-#include <invact/activation/silu.hpp>
+#include <invact/activation/catalogue.hpp>
 #include <invact/approx/polynomial.hpp>
 #include <invact/approx/rational.hpp>
 #include <invact/core/fragment.hpp>

@@ -1,6 +1,7 @@
 // What each kind of part must provide, as `is_..._v` traits, and the names shared by all of them.
 #pragma once
 
+#include <invact/core/closed_form.hpp>
 #include <invact/core/storage.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -11,33 +12,51 @@ enum class ambiguous_range {
   none,      // f is monotone: no index is stored at all
   negative,  // sign bit set, so -0 counts (GELU, SiLU, Mish)
   positive,  // sign bit clear, so +0 counts (LiSHT)
+  any,       // every finite y (three pieces, one of them falling)
 };
 
 // Which of the shipped approximants an op decodes with; a class of your own may stand in their place.
 struct accurate {};  // within a few per cent of the error floor; elementwise kernels hide its cost
 struct fast {};      // fewer instructions, for epilogues whose instructions are exposed
 
-// Specialised beside each activation: the class that `Choice` (accurate, fast) means for it in storage
-// `Format` when the packing takes `SpentBits` mantissa bits of y. Any other Choice is an approximant.
-template <class Choice, class Activation, class Format, int SpentBits>
-struct select_approximant {
-  using type = Choice;
-};
-
-// The forward evaluator an activation is computed with, by storage format. The choice
-// `default_evaluator` is specialised beside each activation; any other is an evaluator.
-struct default_evaluator {};
-template <class Choice, class Activation, class Format>
-struct select_evaluator {
-  using type = Choice;
-};
+struct default_evaluator {};  // the forward evaluator that the activation has for the storage format
 
 namespace detail {
 
-template <class...>
-using void_t = void;
-template <class T>
-INVACT_HOST_DEVICE T&& declval() noexcept;
+// What a choice means for an activation that computes itself; otherwise the choice is a class of its own.
+template <class Choice, class Own, bool IsOwn>
+struct choice_or_own {
+  using type = Choice;
+};
+template <class Own>
+struct choice_or_own<accurate, Own, true> {
+  using type = Own;
+};
+template <class Own>
+struct choice_or_own<fast, Own, true> {
+  using type = Own;
+};
+template <class Own>
+struct choice_or_own<default_evaluator, Own, true> {
+  using type = Own;
+};
+
+}  // namespace detail
+
+// The class that `Choice` (accurate, fast) means for an activation in storage `Format` when the packing takes
+// `SpentBits` mantissa bits of y: its own gradient_factor(), or what a specialisation beside the activation
+// says. Any other Choice is an approximant.
+template <class Choice, class Activation, class Format, int SpentBits>
+struct select_approximant : detail::choice_or_own<Choice, closed_form_approximant<Format, SpentBits>,
+                                                  detail::has_gradient_factor<Activation>> {};
+
+// The forward evaluator an activation is computed with: its own value(), or what a specialisation for the
+// choice `default_evaluator` says. Any other Choice is an evaluator.
+template <class Choice, class Activation, class Format>
+struct select_evaluator
+    : detail::choice_or_own<Choice, closed_form_evaluator<Format>, detail::has_value<Activation>> {};
+
+namespace detail {
 
 template <class A, class B>
 inline constexpr bool is_same_v = false;

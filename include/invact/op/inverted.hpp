@@ -69,6 +69,33 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
                 "`static float evaluate(const Activation&, float x)`");
 };
 
+template <class Approximant, class Activation, class = void>
+inline constexpr bool is_made_of = false;
+template <class Approximant, class Activation>
+inline constexpr bool
+    is_made_of<Approximant, Activation, void_t<decltype(Approximant(declval<const Activation&>()))>> = true;
+
+// An op's approximant: empty, or made once, with the op, of the activation's parameters.
+template <class Approximant, class Activation, bool IsMadeOf = is_made_of<Approximant, Activation>>
+struct held_approximant : Approximant {
+  INVACT_HOST_DEVICE constexpr explicit held_approximant(const Activation&) : Approximant{} {}
+};
+template <class Approximant, class Activation>
+struct held_approximant<Approximant, Activation, true> : Approximant {
+  INVACT_HOST_DEVICE constexpr explicit held_approximant(const Activation& a) : Approximant(a) {}
+};
+template <class Activation>
+struct held_approximant<void, Activation, false> {
+  INVACT_HOST_DEVICE constexpr explicit held_approximant(const Activation&) {}
+};
+
+template <class Activation, class Storage, class Packing, class Approximant, class Evaluator>
+using checked_parts = inverted_parts<check_inverted<Activation, Storage, Packing>::value, Activation, Storage,
+                                     Packing, Approximant, Evaluator>;
+template <class Activation, class Storage, class Packing, class Approximant, class Evaluator>
+using approximant_base = held_approximant<
+    typename checked_parts<Activation, Storage, Packing, Approximant, Evaluator>::approximant, Activation>;
+
 }  // namespace detail
 
 // Activation   what f is: gelu, silu, or your own.
@@ -78,9 +105,9 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
 // Evaluator    how f is computed: the storage format's own, or a class of yours.
 template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
           class Evaluator = default_evaluator>
-class inverted : Activation {
-  using parts = detail::inverted_parts<detail::check_inverted<Activation, Storage, Packing>::value,
-                                       Activation, Storage, Packing, Approximant, Evaluator>;
+class inverted : Activation, detail::approximant_base<Activation, Storage, Packing, Approximant, Evaluator> {
+  using parts = detail::checked_parts<Activation, Storage, Packing, Approximant, Evaluator>;
+  using approximant_base = detail::approximant_base<Activation, Storage, Packing, Approximant, Evaluator>;
   using traits = storage_traits<Storage>;
   using format = typename parts::format;
 
@@ -100,10 +127,11 @@ class inverted : Activation {
     uint32 piece;
   };
 
-  INVACT_HOST_DEVICE constexpr inverted() : Activation{} {}
-  INVACT_HOST_DEVICE constexpr explicit inverted(const Activation& a) : Activation(a) {}
+  INVACT_HOST_DEVICE constexpr inverted() : inverted(Activation{}) {}
+  INVACT_HOST_DEVICE constexpr explicit inverted(const Activation& a) : Activation(a), approximant_base(a) {}
 
   INVACT_FUNCTION const Activation& activation() const { return *this; }
+  INVACT_FUNCTION const approximant_type& approximant() const { return *this; }
 
   // f(x), rounded to Storage, with its piece. x is the compute value, after any bias.
   INVACT_FUNCTION encoded forward(float x) const {
@@ -117,7 +145,7 @@ class inverted : Activation {
   INVACT_FUNCTION float gradient_factor(Storage y, uint32 piece) const {
     const auto code = traits::to_code(y);
     const uint32 p = Packing::template decode<Activation, format>(code, piece);
-    return approximant_type::evaluate(activation(), format::load(code), p);
+    return approximant().evaluate(activation(), format::load(code), p);
   }
   INVACT_FUNCTION float gradient_factor(Storage y) const {
     static_assert(mask_bits == 0,
