@@ -29,7 +29,7 @@ ulp_error forward_error() {
   using storage = typename Op::storage_type;
   using traits = storage_traits<storage>;
   constexpr ref::format format = format_of<storage>;
-  constexpr ref::function f = function_of<typename Op::activation_type>;
+  const ref::function f = function_of<typename Op::activation_type>();
   const Op op;
   ulp_error e;
   double sum = 0;
@@ -44,8 +44,8 @@ ulp_error forward_error() {
       const double next = ref::decode(format, c + 1);
       if (i > 0 && (c & 0x7fffu) + 1 >= format.infinity()) continue;
       const float x = static_cast<float>(i == 0 ? at : at + (next - at) * uniform(random));
-      const double y = ref::value(f, x);
-      if (std::fabs(y) < ref::smallest_result(format)) continue;
+      const double y = f.value(x);
+      if (std::fabs(y) < smallest_result(format)) continue;
       const auto stored = op.forward(x);
       const double error = ref::code_position(format, ref::decode(format, traits::to_code(stored.y))) -
                            ref::code_position(format, y);
@@ -90,16 +90,6 @@ template <class Math>
 using gelu_binary16 = tail_evaluator<coefficients_for::gelu_forward<binary16_format>, Math>;
 
 }  // namespace
-
-TEST_CASE("the forward of every bfloat16 value is within its ULP bound and unbiased") {
-  check_both<gelu, bfloat16, default_evaluator>("GELU");
-  check_both<silu, bfloat16, default_evaluator>("SiLU");
-}
-
-TEST_CASE("the forward of every half value is within its ULP bound and unbiased") {
-  check_both<gelu, binary16, default_evaluator>("GELU");
-  check_both<silu, binary16, default_evaluator>("SiLU");
-}
 
 TEST_CASE("two ULP in ex2 and in rcp do not move a forward bound") {
   check_perturbed<gelu, bfloat16, gelu_bfloat16>("GELU bfloat16");
@@ -158,7 +148,7 @@ TEMPLATE_TEST_CASE("NaN, infinities and zeros go through the forward as promised
 
 TEMPLATE_TEST_CASE("the piece index turns exactly at the stationary point", "", gelu, silu) {
   const TestType activation;
-  const double t = ref::stationary_point(function_of<TestType>);
+  const double t = stationary_point_of<TestType>();
   const float at = TestType::stationary_point;
   const float below = float_from_bits(float_bits(at) + 1);
   REQUIRE(static_cast<double>(at) >= t);

@@ -4,7 +4,7 @@
 #include <invact/core/math.hpp>
 
 #include "support/catch.hpp"
-#include "support/reference.hpp"
+#include "reference/format.hpp"
 
 using namespace invact;
 namespace ref = reference;

@@ -5,7 +5,7 @@
 #include <invact/invact.hpp>
 
 #include "support/catch.hpp"
-#include "support/reference.hpp"
+#include "reference/format.hpp"
 
 using namespace invact;
 namespace ref = reference;

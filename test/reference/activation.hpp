@@ -16,14 +16,18 @@ using parameters = std::vector<double>;
 struct segment {
   double from, to;
   int piece = 0;
+  // f is constant, and so its value is stored as no other stretch of the piece is.
   bool flat = false;
+  // The same of f(from) alone, where f' jumps.
+  bool owns_start = false;
 };
 
 struct definition {
   double (*value)(double x, const parameters& p);       // finite x
   double (*derivative)(double x, const parameters& p);  // inside a segment
   std::vector<segment> (*segments)(const parameters& p);
-  parameters defaults;  // what the library's class has by default
+  parameters defaults;                 // what the library's class has by default
+  std::vector<parameters> others = {};  // other values to test, exact in float
 };
 
 inline constexpr double infinity = HUGE_VAL;

@@ -1,4 +1,5 @@
-// Called before the first test: sets the floating-point environment of a variant of the tests.
+// Called before the first test: sets the floating-point environment of a variant of the tests, and returns whether it
+// flushes subnormals to zero.
 #pragma once
 
-void invact_test_start();
+bool invact_test_start();

@@ -3,4 +3,7 @@
 #include "support/start.hpp"
 
 // Flush-to-zero and denormals-are-zero; threads started later inherit both.
-void invact_test_start() { _mm_setcsr(_mm_getcsr() | 0x8040u); }
+bool invact_test_start() {
+  _mm_setcsr(_mm_getcsr() | 0x8040u);
+  return true;
+}

@@ -1,3 +1,3 @@
 #include "support/start.hpp"
 
-void invact_test_start() {}
+bool invact_test_start() { return false; }

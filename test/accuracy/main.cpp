@@ -1,0 +1,117 @@
+// accuracy_report [--csv | --markdown | --check] [--device cuda] [--only TEXT]
+//
+// How accurate every activation is in every storage format, packing and approximant, a line each, over every code of
+// 8- and 16-bit formats; of float over every code next to the ends of the monotone pieces and a sample of the
+// others. --check compares with what the library promises, of other parameters than the default ones too, and
+// fails where it does not hold.
+//
+// Exit status: 0, 1 where --check finds something, 2 for wrong arguments, 77 where there is no GPU to run on.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "accuracy/rows.hpp"
+#include "support/start.hpp"
+
+namespace {
+
+enum class output { csv, markdown, check };
+
+int usage() {
+  std::fprintf(stderr, "usage: accuracy_report [--csv | --markdown | --check] [--device cuda] [--only TEXT]\n");
+  return 2;
+}
+
+// An error over the floor; 1 where both are 0.
+double ratio(double error, double floor) { return error == 0 && floor == 0 ? 1 : error / floor; }
+
+void print_csv(const report::row& r, const report::result& got) {
+  const accuracy::gradient_error& g = got.gradient;
+  std::printf("%s,%s,%s,%s,%.4e,%.4e,%.4f,%.4e,%.4e,%.4f,%.4e,%.4e,%.4f,%.2e,%.4f,%.5f\n", r.activation.c_str(),
+              r.storage.c_str(), r.packing.c_str(), r.approximant.c_str(), g.largest, g.largest_floor,
+              ratio(g.largest, g.largest_floor), g.rms[0], g.rms_floor[0], ratio(g.rms[0], g.rms_floor[0]), g.rms[1],
+              g.rms_floor[1], ratio(g.rms[1], g.rms_floor[1]), g.bias, got.forward.largest, got.forward.bias);
+}
+
+void print_markdown(const report::row& r, const report::result& got) {
+  const accuracy::gradient_error& g = got.gradient;
+  std::printf("| %s | %s | %s | %s | %.2e (%.3f) | %.2e (%.3f) | %.2e (%.3f) | %+.1e | %.3f (%+.4f) |\n",
+              r.activation.c_str(), r.storage.c_str(), r.packing.c_str(), r.approximant.c_str(), g.largest,
+              ratio(g.largest, g.largest_floor), g.rms[0], ratio(g.rms[0], g.rms_floor[0]), g.rms[1],
+              ratio(g.rms[1], g.rms_floor[1]), g.bias, got.forward.largest, got.forward.bias);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  output as = output::markdown;
+  bool on_device = false;
+  std::string only;
+  for (int i = 1; i < argc; ++i) {
+    const std::string a = argv[i];
+    if (a == "--csv") {
+      as = output::csv;
+    } else if (a == "--markdown") {
+      as = output::markdown;
+    } else if (a == "--check") {
+      as = output::check;
+    } else if (a == "--device" && i + 1 < argc && (std::strcmp(argv[i + 1], "cuda") == 0 ||
+                                                   std::strcmp(argv[i + 1], "host") == 0)) {
+      on_device = std::strcmp(argv[++i], "cuda") == 0;
+    } else if (a == "--only" && i + 1 < argc) {
+      only = argv[++i];
+    } else {
+      return usage();
+    }
+  }
+  const bool flushes = invact_test_start();
+  std::vector<report::row> rows = on_device ? report::device_rows() : report::host_rows();
+  if (rows.empty()) {
+    std::fprintf(stderr, "skipped: this program or this machine has no CUDA device\n");
+    return 77;
+  }
+  if (as == output::csv)
+    std::printf("activation,storage,packing,approximant,max_error,max_floor,max_ratio,rms_n1,rms_n1_floor,"
+                "rms_n1_ratio,rms_n2,rms_n2_floor,rms_n2_ratio,bias_n1,forward_max_ulp,forward_bias_ulp\n");
+  if (as == output::markdown)
+    std::printf("| activation | storage | packing | approximant | largest error of g (over its floor) | RMS, N(0,1) | "
+                "RMS, N(0,2) | bias, N(0,1) | forward, ULP (bias) |\n|---|---|---|---|---|---|---|---|---|\n");
+  int failures = 0;
+  int done = 0;
+  // Rows are measured side by side and printed in order.
+#if defined(_OPENMP)
+#pragma omp parallel for ordered schedule(dynamic) if (!on_device)
+#endif
+  for (int i = 0; i < static_cast<int>(rows.size()); ++i) {
+    const report::row& r = rows[static_cast<std::size_t>(i)];
+    const std::string name = r.activation + " " + r.storage + " " + r.packing + " " + r.approximant;
+    if (name.find(only) == std::string::npos) continue;
+    std::string text;
+    report::result first;
+    for (const report::variant& v : r.variants) {
+      const report::result got = report::measure(r, v, flushes);
+      if (&v == &r.variants.front()) first = got;
+      if (as != output::check) break;
+      for (const std::string& broken : report::broken_promises(r, v, got)) {
+        text += "FAILED: " + name;
+        for (const double p : v.parameters) text += " " + std::to_string(p);
+        text += ": " + broken + "\n";
+      }
+    }
+#if defined(_OPENMP)
+#pragma omp ordered
+#endif
+    {
+      if (as == output::csv) print_csv(r, first);
+      if (as == output::markdown) print_markdown(r, first);
+      std::fputs(text.c_str(), stdout);
+      std::fflush(stdout);
+      failures += !text.empty();
+      std::fprintf(stderr, "\r%d of %zu", ++done, rows.size());
+    }
+  }
+  std::fprintf(stderr, "\n");
+  if (as == output::check) std::printf("%d rows, %d broken\n", done, failures);
+  return failures == 0 ? 0 : 1;
+}
