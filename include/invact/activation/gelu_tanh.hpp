@@ -1,0 +1,30 @@
+// GELU by its tanh formula: f(x) = x/2 * (1 + tanh(u)) = x * sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3).
+#pragma once
+
+#include <invact/approx/logistic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Falls from -0 at -inf to y_min = -0.17004075057125405063906743... at the stationary point
+// T = -0.7524614220710162584879544432889160906054, then rises.
+struct gelu_tanh {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+
+  // The smallest float that is not below T.
+  static constexpr float stationary_point = -0x1.81429ep-1f;
+
+  // 1 on the left piece, x < T; 0 on the right, and for NaN.
+  INVACT_FUNCTION uint32 piece_index(float x) const {
+    return static_cast<uint32>(is_less(x, stationary_point));
+  }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return detail::gelu_tanh_narrow<Math>(x);
+  }
+};
+static_assert(is_activation_v<gelu_tanh>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,28 @@
+// LiSHT: f(x) = x * tanh(x).
+#pragma once
+
+#include <invact/approx/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Even: falls from +inf at -inf to 0 at T = 0, then rises.
+struct lisht {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::positive;
+
+  static constexpr float stationary_point = 0.0f;
+
+  // 1 on the left piece, x < 0; 0 on the right, for both zeros and for NaN.
+  INVACT_FUNCTION uint32 piece_index(float x) const {
+    return static_cast<uint32>(is_less(x, stationary_point));
+  }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return detail::lisht_narrow<Math>(x);
+  }
+};
+static_assert(is_activation_v<lisht>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,30 @@
+// Mish: f(x) = x * tanh(softplus(x)) = x * n / (n + 2), n = e^x (e^x + 2).
+#pragma once
+
+#include <invact/approx/logistic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Falls from -0 at -inf to y_min = -0.308843413017250406628760229... at the stationary point
+// T = -1.19243121451549521213758834042073940560, then rises.
+struct mish {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+
+  // The smallest float that is not below T.
+  static constexpr float stationary_point = -0x1.31432cp+0f;
+
+  // 1 on the left piece, x < T; 0 on the right, and for NaN.
+  INVACT_FUNCTION uint32 piece_index(float x) const {
+    return static_cast<uint32>(is_less(x, stationary_point));
+  }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return detail::mish_narrow<Math>(x);
+  }
+};
+static_assert(is_activation_v<mish>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,26 @@
+// Quick GELU: f(x) = x * sigmoid(1.702 x), which is swish with beta = 1.702.
+#pragma once
+
+#include <invact/activation/swish.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Falls from -0 at -inf to y_min = -0.16361019 at the stationary point T = -0.75115426, then rises.
+struct quick_gelu {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+
+  // The float nearest to 1.702, as in float arithmetic everywhere.
+  static constexpr float beta = 1.702f;
+
+  // 1 on the left piece, beta * x < silu's T; 0 on the right, and for NaN.
+  INVACT_FUNCTION uint32 piece_index(float x) const { return swish{beta}.piece_index(x); }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return swish{beta}.value<Format, Math>(x);
+  }
+};
+static_assert(is_activation_v<quick_gelu>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,26 @@
+// Tanhshrink: f(x) = x - tanh(x).
+#pragma once
+
+#include <invact/approx/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from -inf to +inf, with f' = 0 at x = 0 alone: f(x) = x^3/3 - 2x^5/15 + ...
+struct tanhshrink {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  // Where f' = 0.
+  static constexpr float stationary_point = 0.0f;
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return detail::tanhshrink_narrow<Math>(x);
+  }
+};
+static_assert(is_activation_v<tanhshrink>);
+
+INVACT_NAMESPACE_END
