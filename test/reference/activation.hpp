@@ -18,8 +18,9 @@ struct segment {
   int piece = 0;
   // f is constant, and so its value is stored as no other stretch of the piece is.
   bool flat = false;
-  // The same of f(from) alone, where f' jumps.
+  // The same of f(from) alone, or of f(to), where f' jumps.
   bool owns_start = false;
+  bool owns_end = false;
 };
 
 struct definition {

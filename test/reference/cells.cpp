@@ -21,6 +21,12 @@ double from_ordered(std::int64_t i) {
   return x;
 }
 
+// The next normal double in that direction: subnormals may be flushed to zero where this runs.
+double beside(double x, int direction) {
+  constexpr double smallest = 0x1p-1022;
+  return std::fabs(x) < smallest ? direction * smallest : std::nextafter(x, direction * HUGE_VAL);
+}
+
 struct sums {
   double g_low = 1e300, g_high = -1e300;
   double mass[2]{}, moment[2]{}, square[2]{};  // moments of f' about `origin`, so that small variances survive
@@ -43,10 +49,12 @@ struct sums {
 class collector {
  public:
   collector(const function& f, format storage, index_in_mantissa index)
-      : f_(f), storage_(storage), index_(index), segments_(f.of->segments(f.p)) {
+      : f_(f), storage_(storage), index_(index), whole_(f.of->segments(f.p)), segments_(whole_) {
     for (segment& s : segments_) {
-      s.from = std::max(s.from, -largest_x);
-      s.to = std::min(s.to, largest_x);
+      // Just inside, as f or f' may jump at the ends.
+      if (s.from == s.to) continue;
+      s.from = beside(std::max(s.from, -largest_x), 1);
+      s.to = beside(std::min(s.to, largest_x), -1);
     }
   }
 
@@ -95,9 +103,11 @@ class collector {
   };
   std::vector<taken_code> taken_from(const segment& s, bool negative) const {
     std::vector<taken_code> all;
-    for (const segment& other : segments_) {
-      if (other.piece != s.piece || !(other.flat || (other.owns_start && other.from != s.from))) continue;
-      const double v = f_.value(other.flat ? inside(other) : other.from);
+    for (std::size_t i = 0; i < segments_.size(); ++i) {
+      const segment& other = segments_[i];
+      if (other.piece != s.piece || other.from == s.from || !(other.flat || other.owns_start || other.owns_end))
+        continue;
+      const double v = f_.value(other.flat ? inside(other) : other.owns_start ? whole_[i].from : whole_[i].to);
       const std::uint32_t code = stored(v, other.piece);
       if (v == 0 || ((code & storage_.sign()) != 0) == negative)
         all.push_back({static_cast<std::int64_t>(code & (storage_.sign() - 1)), std::fabs(v)});
@@ -125,8 +135,7 @@ class collector {
     sums& c = cells_[{stored(f_.value(at), s.piece), s.piece}];
     c.add(g);
     for (int d = 0; d < 2; ++d) {
-      const double low = s.from <= -largest_x ? 0 : normal_cdf(s.from / (d + 1));
-      const double high = s.to >= largest_x ? 1 : normal_cdf(s.to / (d + 1));
+      const double low = normal_cdf(s.from / (d + 1)), high = normal_cdf(s.to / (d + 1));
       c.add(g, d, high - low);
     }
   }
@@ -218,16 +227,14 @@ class collector {
           c.add(g, d, counts_for * half * weights[i] * normal_pdf(x / (d + 1)) / (d + 1));
       }
     }
-    // At the very ends f' may jump: a hair inside.
-    const double inset = std::min(width * 1e-3, 1e-9);
-    c.add(f_.derivative(from + inset));
-    c.add(f_.derivative(to - inset));
+    c.add(f_.derivative(from));
+    c.add(f_.derivative(to));
   }
 
   const function& f_;
   format storage_;
   index_in_mantissa index_;
-  std::vector<segment> segments_;
+  std::vector<segment> whole_, segments_;
   std::map<std::pair<std::uint32_t, int>, sums> cells_;
 };
 

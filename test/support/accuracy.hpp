@@ -33,9 +33,8 @@ struct forward_error {
 };
 
 // What the forward is measured at, with the exact results. Every finite value of a 16- or 8-bit format and four
-// random floats between it and the next, only the latter in the mean: the values themselves are exact ties of
-// the parity where y is x/2, all of which go the same way. Of float, the ends of each binade and random ones
-// within it.
+// random floats between it and the next; of float, the ends of each binade and random ones within it. And 200,000
+// of N(0, 1), whose mean error is the bias: within 0.003 ULP for an unbiased forward.
 struct samples {
   std::vector<float> x;
   std::vector<double> y;
