@@ -5,6 +5,11 @@
 //   template <class Format, int SpentBits, class Math>
 //   float gradient_factor(float y, uint32 piece) const;                                   f'(f^-1(y))
 //
+// and, where there are such, df/dslope, and whether all parameters are in their range:
+//
+//   float slope_gradient(float y, uint32 piece) const;
+//   bool is_valid() const;
+//
 // Format is the storage format of y, so that f may be computed no better than it is stored; SpentBits are the
 // mantissa bits of y that the packing takes; Math is the set of special functions.
 #pragma once
@@ -33,6 +38,18 @@ template <class T>
 inline constexpr bool has_gradient_factor<
     T, void_t<decltype(declval<const T&>().template gradient_factor<binary32_format, 0, native_math>(0.0f, 0u))>> =
     true;
+
+template <class T, class = void>
+inline constexpr bool has_slope_gradient = false;
+template <class T>
+inline constexpr bool
+    has_slope_gradient<T, void_t<decltype(static_cast<float>(declval<const T&>().slope_gradient(0.0f, 0u)))>> = true;
+
+// Run-time parameters that T can check.
+template <class T, class = void>
+inline constexpr bool has_is_valid = false;
+template <class T>
+inline constexpr bool has_is_valid<T, void_t<decltype(static_cast<bool>(declval<const T&>().is_valid()))>> = true;
 
 // Half precision or less: what a 16-bit y keeps, with room for rounding.
 template <class Format>

@@ -84,7 +84,7 @@ INVACT_HIDDEN cudaError_t backward_summed(const Op& op, const Shape& shape, cons
                                           std::size_t workspace_bytes, cudaStream_t stream) {
   constexpr device::launch_policy policy = bias_gradient_policy<Dy, storage_of<Op>, Dx>;
   constexpr int threads = policy.block_threads;
-  if (check_backward<Op>(shape, dy, y, mask, dx, bias_gradient).what() != defect::none ||
+  if (check_backward(op, shape, dy, y, mask, dx, bias_gradient).what() != defect::none ||
       !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
   }

@@ -117,7 +117,7 @@ bool is_one_run(const row_layout& layout, int64 ld_a, int64 ld_b, int64 ld_c) {
 template <class Op, class Shape, class X, class Bias>
 INVACT_HIDDEN cudaError_t forward_rows(const Op& op, const Shape& shape, const X* x, Bias bias,
                                        storage_of<Op>* y, uint8* mask, cudaStream_t stream) {
-  if (check_forward<Op>(shape, x, bias, y, mask).what() != defect::none || !groups_are_valid(shape)) {
+  if (check_forward(op, shape, x, bias, y, mask).what() != defect::none || !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
   }
   if (shape.rows == 0 || shape.cols == 0) return cudaSuccess;
@@ -145,7 +145,7 @@ template <class Op, class Shape, class Dy, class Dx>
 INVACT_HIDDEN cudaError_t backward_rows(const Op& op, const Shape& shape, const Dy* dy,
                                         const storage_of<Op>* y, const uint8* mask, Dx* dx,
                                         cudaStream_t stream) {
-  if (check_backward<Op>(shape, dy, y, mask, dx).what() != defect::none || !groups_are_valid(shape)) {
+  if (check_backward(op, shape, dy, y, mask, dx).what() != defect::none || !groups_are_valid(shape)) {
     return cudaErrorInvalidValue;
   }
   if (shape.rows == 0 || shape.cols == 0) return cudaSuccess;
@@ -200,7 +200,7 @@ template <class Op, class X>
 INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
                                   invact::detail::mask_out<Op> mask, cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
-  if (invact::detail::check_forward<Op>(n, x, y, mask).what() != invact::detail::defect::none) {
+  if (invact::detail::check_forward(op, n, x, y, mask).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
   }
   return n == 0 ? cudaSuccess : invact::detail::launch_forward(op, n, x, y, mask, stream);
@@ -209,7 +209,7 @@ template <class Op, class X>
 INVACT_HIDDEN cudaError_t forward(const Op& op, int64 n, const X* x, invact::detail::storage_of<Op>* y,
                                   invact::detail::maskless_stream<Op> stream = {}) {
   invact::detail::check_takes_no_mask<Op>();
-  if (invact::detail::check_forward<Op>(n, x, y, nullptr).what() != invact::detail::defect::none) {
+  if (invact::detail::check_forward(op, n, x, y, nullptr).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
   }
   return n == 0 ? cudaSuccess : invact::detail::launch_forward(op, n, x, y, nullptr, stream);
@@ -221,7 +221,7 @@ INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy,
                                    const invact::detail::storage_of<Op>* y, const uint8* mask, Dx* dx,
                                    cudaStream_t stream = nullptr) {
   invact::detail::check_takes_mask<Op>();
-  if (invact::detail::check_backward<Op>(n, dy, y, mask, dx).what() != invact::detail::defect::none) {
+  if (invact::detail::check_backward(op, n, dy, y, mask, dx).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
   }
   return n == 0 ? cudaSuccess : invact::detail::launch_backward(op, n, dy, y, mask, dx, stream);
@@ -231,7 +231,7 @@ INVACT_HIDDEN cudaError_t backward(const Op& op, int64 n, const Dy* dy,
                                    const invact::detail::storage_of<Op>* y, Dx* dx,
                                    cudaStream_t stream = nullptr) {
   invact::detail::check_takes_no_mask<Op>();
-  if (invact::detail::check_backward<Op>(n, dy, y, nullptr, dx).what() != invact::detail::defect::none) {
+  if (invact::detail::check_backward(op, n, dy, y, nullptr, dx).what() != invact::detail::defect::none) {
     return cudaErrorInvalidValue;
   }
   return n == 0 ? cudaSuccess : invact::detail::launch_backward(op, n, dy, y, nullptr, dx, stream);

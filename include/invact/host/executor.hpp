@@ -43,7 +43,7 @@ namespace detail {
 
 template <class Op, class X>
 void forward_vector(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
-  throw_if_any("forward", invact::detail::check_forward<Op>(n, x, y, mask));
+  throw_if_any("forward", invact::detail::check_forward(op, n, x, y, mask));
   const task_grid grid(1, n);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64, int64 i, int64 count) {
@@ -55,7 +55,7 @@ void forward_vector(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8*
 template <class Op, class Dy, class Dx>
 void backward_vector(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                      Dx* dx) {
-  throw_if_any("backward", invact::detail::check_backward<Op>(n, dy, y, mask, dx));
+  throw_if_any("backward", invact::detail::check_backward(op, n, dy, y, mask, dx));
   const task_grid grid(1, n);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64, int64 i, int64 count) {
@@ -73,7 +73,7 @@ int64 mask_offset(const matrix_shape& shape, int64 r, int64 c) {
 template <class Op, class X, class Bias>
 void forward_matrix(const char* function, const Op& op, const matrix_shape& shape, const X* x, Bias bias,
                     storage_of<Op>* y, uint8* mask) {
-  throw_if_any(function, invact::detail::check_forward<Op>(shape, x, bias, y, mask));
+  throw_if_any(function, invact::detail::check_forward(op, shape, x, bias, y, mask));
   const task_grid grid(shape.rows, shape.cols);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64 r, int64 c, int64 count) {
@@ -93,7 +93,7 @@ void backward_row(const Op& op, const matrix_shape& shape, int64 r, int64 c, int
 template <class Op, class Dy, class Dx>
 void backward_matrix(const Op& op, const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
                      const uint8* mask, Dx* dx) {
-  throw_if_any("backward", invact::detail::check_backward<Op>(shape, dy, y, mask, dx));
+  throw_if_any("backward", invact::detail::check_backward(op, shape, dy, y, mask, dx));
   const task_grid grid(shape.rows, shape.cols);
   run_tasks(grid.count, [&](int64 t) {
     grid.run_task(t, [&](int64 r, int64 c, int64 count) {
@@ -122,7 +122,7 @@ void backward_summed(const Op& op, const matrix_shape& shape, const Dy* dy, cons
                      const uint8* mask, Dx* dx, float* bias_gradient) {
   using order = summation_order;
   throw_if_any("backward_with_bias_gradient",
-               invact::detail::check_backward<Op>(shape, dy, y, mask, dx, bias_gradient));
+               invact::detail::check_backward(op, shape, dy, y, mask, dx, bias_gradient));
   const order sums(shape.rows);
 
   // Row b holds the column sums of band b + 1; band 0 has its sums where the result goes.

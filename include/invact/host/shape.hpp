@@ -36,6 +36,8 @@ inline std::string describe(const invact::detail::argument_checks& checks) {
       return name + " is negative" + value;
     case defect::null_pointer:
       return name + " is a null pointer";
+    case defect::invalid_parameter:
+      return name + " has a parameter outside its range: see its activation";
     case defect::elements_overflow:
       return name + " overflows: " + std::to_string(checks.value()) + " elements have no size in bytes";
     case defect::too_few_in_a_row:

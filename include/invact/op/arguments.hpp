@@ -83,6 +83,7 @@ enum class defect {
   none,
   negative,               // value
   null_pointer,           //
+  invalid_parameter,      //
   elements_overflow,      // value elements have no size in bytes
   too_few_in_a_row,       // value, a leading dimension, is less than bound, the columns
   rows_overflow,          // bound rows that are value elements apart have no size in bytes
@@ -112,6 +113,16 @@ class argument_checks {
 
   void not_null(const void* pointer, const char* name, bool used) {
     require(!used || pointer != nullptr, defect::null_pointer, name);
+  }
+
+  // An op may have parameters, and say whether they are in their range.
+  template <class Op>
+  void parameters(const Op& op) {
+    if constexpr (has_is_valid<Op>) {
+      require(op.is_valid(), defect::invalid_parameter, "op");
+    } else {
+      static_cast<void>(op);
+    }
   }
 
   // count elements of T must have a size in bytes.
@@ -176,9 +187,10 @@ class argument_checks {
 };
 
 template <class Op, class X>
-argument_checks check_forward(int64 n, const X* x, const storage_of<Op>* y, const uint8* mask) {
+argument_checks check_forward(const Op& op, int64 n, const X* x, const storage_of<Op>* y, const uint8* mask) {
   check_element<X>();
   argument_checks checks;
+  checks.parameters(op);
   checks.not_negative(n, "n");
   checks.tensor(n, x, "x");
   checks.tensor(n, y, "y");
@@ -187,11 +199,12 @@ argument_checks check_forward(int64 n, const X* x, const storage_of<Op>* y, cons
 }
 
 template <class Op, class Dy, class Dx>
-argument_checks check_backward(int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
+argument_checks check_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                                const Dx* dx) {
   check_element<Dy>();
   check_element<Dx>();
   argument_checks checks;
+  checks.parameters(op);
   checks.not_negative(n, "n");
   checks.tensor(n, dy, "dy");
   checks.tensor(n, y, "y");
@@ -201,10 +214,11 @@ argument_checks check_backward(int64 n, const Dy* dy, const storage_of<Op>* y, c
 }
 
 template <class Op, class X, class Bias>
-argument_checks check_forward(const matrix_shape& shape, const X* x, Bias bias, const storage_of<Op>* y,
+argument_checks check_forward(const Op& op, const matrix_shape& shape, const X* x, Bias bias, const storage_of<Op>* y,
                               const uint8* mask) {
   check_element<X>();
   argument_checks checks;
+  checks.parameters(op);
   checks.size(shape);
   checks.tensor(shape, shape.ld_x, x, "x", "shape.ld_x");
   checks.tensor(shape, shape.ld_y, y, "y", "shape.ld_y");
@@ -220,11 +234,12 @@ argument_checks check_forward(const matrix_shape& shape, const X* x, Bias bias, 
 }
 
 template <class Op, class Dy, class Dx>
-argument_checks check_backward(const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
+argument_checks check_backward(const Op& op, const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
                                const uint8* mask, const Dx* dx) {
   check_element<Dy>();
   check_element<Dx>();
   argument_checks checks;
+  checks.parameters(op);
   checks.size(shape);
   checks.tensor(shape, shape.ld_dy, dy, "dy", "shape.ld_dy");
   checks.tensor(shape, shape.ld_y, y, "y", "shape.ld_y");
@@ -234,9 +249,9 @@ argument_checks check_backward(const matrix_shape& shape, const Dy* dy, const st
 }
 
 template <class Op, class Dy, class Dx>
-argument_checks check_backward(const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
+argument_checks check_backward(const Op& op, const matrix_shape& shape, const Dy* dy, const storage_of<Op>* y,
                                const uint8* mask, const Dx* dx, const float* bias_gradient) {
-  argument_checks checks = check_backward<Op>(shape, dy, y, mask, dx);
+  argument_checks checks = check_backward(op, shape, dy, y, mask, dx);
   if (checks.what() != defect::none) return checks;
   checks.not_null(bias_gradient, "bias_gradient", shape.cols > 0);
   checks.template addressable<float>(shape.cols, "shape.cols");

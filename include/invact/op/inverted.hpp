@@ -133,6 +133,15 @@ class inverted : Activation, detail::approximant_base<Activation, Storage, Packi
   INVACT_FUNCTION const Activation& activation() const { return *this; }
   INVACT_FUNCTION const approximant_type& approximant() const { return *this; }
 
+  // Whether the activation's parameters are in their range; the entry points refuse an op with others.
+  INVACT_FUNCTION bool is_valid() const {
+    if constexpr (detail::has_is_valid<Activation>) {
+      return activation().is_valid();
+    } else {
+      return true;
+    }
+  }
+
   // f(x), rounded to Storage, with its piece. x is the compute value, after any bias.
   INVACT_FUNCTION encoded forward(float x) const {
     const uint32 piece = activation().piece_index(x);
@@ -159,6 +168,16 @@ class inverted : Activation, detail::approximant_base<Activation, Storage, Packi
     return dy * gradient_factor(y, piece);
   }
   INVACT_FUNCTION float backward(float dy, Storage y) const { return dy * gradient_factor(y); }
+
+  // dy * df/dslope, what this element adds to the gradient of a leaky ReLU's slope.
+  INVACT_FUNCTION float slope_gradient(float dy, Storage y, uint32 piece = 0) const {
+    static_assert(detail::has_slope_gradient<Activation>,
+                  "invact::inverted::slope_gradient: Activation has no slope: it needs "
+                  "`slope_gradient(float y, uint32 piece) const`, as invact::prelu has");
+    const auto code = traits::to_code(y);
+    const uint32 p = Packing::template decode<Activation, format>(code, piece);
+    return dy * activation().slope_gradient(format::load(code), p);
+  }
 
   template <int N>
   using pieces = piece_fragment<N, mask_bits>;
