@@ -122,7 +122,7 @@ TEMPLATE_TEST_CASE("on the left tail the gradient is right within a per cent of 
 }
 
 // Half of them N(0, 1), half N(0, 2).
-TEMPLATE_TEST_CASE("a hundred million random floats keep the forward and the gradient bounds", "", gelu,
+TEMPLATE_TEST_CASE("random floats keep the forward and the gradient bounds", "", gelu,
                    silu) {
   const ref::function f = function_of<TestType>();
   const double largest_floor[2] = {ref::error_floor(ref::cells(f, ref::binary32)).largest,
@@ -130,8 +130,8 @@ TEMPLATE_TEST_CASE("a hundred million random floats keep the forward and the gra
   const double turn = stationary_point_of<TestType>();
   double worst_forward = 0, worst[2] = {0, 0}, square[2][2] = {{0, 0}, {0, 0}};
   double together[2] = {0, 0};
-#if defined(__SANITIZE_ADDRESS__)
-  // Ten million: a sanitizer looks for what the code does wrong, and every other build draws all of them.
+  // A hundred million in the plain build; ten million where only compiler options differ, or a sanitizer looks on.
+#if defined(__SANITIZE_ADDRESS__) || defined(__FAST_MATH__) || defined(__FMA__) || defined(__clang__)
   constexpr int draws = 126, per_draw = 80000;
 #else
   constexpr int draws = 1250, per_draw = 80000;
