@@ -2,6 +2,8 @@
 #pragma once
 
 #include <invact/core/closed_form.hpp>
+#include <invact/core/float8.hpp>
+#include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -75,6 +77,25 @@ template <class T>
 inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(declval<const T&>())),
                                             typename storage_traits<T>::format>> = true;
 
+// The format whose tables of coefficients serve `Format`: itself, or what it names as `fitted`.
+template <class Format, class = void>
+struct fitted_format {
+  using type = Format;
+};
+template <class Format>
+struct fitted_format<Format, void_t<typename Format::fitted>> {
+  using type = typename Format::fitted;
+};
+template <bool Own, class Format>
+using table_format = typename conditional<Own, Format, typename fitted_format<Format>::type>::type;
+
+// A format whose codes convert two at a time, as FP8's do: it has load_pair() and a round_pair() of codes.
+template <class Format, class = void>
+inline constexpr bool converts_codes_in_pairs = false;
+template <class Format>
+inline constexpr bool converts_codes_in_pairs<
+    Format, void_t<decltype(Format::load_pair(Format::round_pair(0.0f, 0.0f)))>> = true;
+
 // A 16-bit format that has round_pair() and truncate_pair().
 template <class Format, class = void>
 inline constexpr bool converts_pairs = false;
@@ -115,6 +136,21 @@ inline constexpr bool encodes_pairs<Packing, Activation, Format,
                                     void_t<decltype(Packing::template encodes_pairs<Activation, Format>)>> =
     Packing::template encodes_pairs<Activation, Format>;
 
+// Packing keeps more of y than its code, as refined_bitmask does: it has refine() and reconstruct(), whose y is for
+// an approximant of `decoded_format`.
+template <class Packing, class = void>
+inline constexpr bool refines = false;
+template <class Packing>
+inline constexpr bool refines<Packing, void_t<typename Packing::decoded_format>> = true;
+template <class Packing, class Format, bool Refines = refines<Packing>>
+struct decoded_format {
+  using type = Format;
+};
+template <class Packing, class Format>
+struct decoded_format<Packing, Format, true> {
+  using type = typename Packing::decoded_format;
+};
+
 template <class T, class Activation, class = void>
 inline constexpr bool has_evaluator = false;
 template <class T, class Activation>
@@ -128,6 +164,13 @@ template <class T, class Activation>
 inline constexpr bool has_approximant<
     T, Activation,
     void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f, 0u)))>> = true;
+
+// In place of evaluate(), T has `float evaluate_code(code, uint32 piece) const`, as table_approximant has.
+template <class T, class Code, class = void>
+inline constexpr bool decodes_codes = false;
+template <class T, class Code>
+inline constexpr bool decodes_codes<
+    T, Code, void_t<decltype(static_cast<float>(declval<const T&>().evaluate_code(Code{}, 0u)))>> = true;
 
 }  // namespace detail
 
@@ -160,5 +203,6 @@ template <class Activation>
 inline constexpr int piece_bits_v = detail::ceil_log2(Activation::pieces);
 
 static_assert(is_storage_v<float> && is_storage_v<binary16> && is_storage_v<bfloat16>);
+static_assert(is_storage_v<float8_e4m3> && is_storage_v<float8_e5m2>);
 
 INVACT_NAMESPACE_END

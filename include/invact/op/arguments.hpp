@@ -51,8 +51,8 @@ template <class T>
 constexpr void check_element() {
   static_assert(is_storage_v<T>,
                 "invact: x, bias, dy and dx must point to storage types: float, __half, "
-                "__nv_bfloat16, invact::binary16, invact::bfloat16, or a type for which you specialise "
-                "invact::storage_traits");
+                "__nv_bfloat16, invact::binary16, invact::bfloat16, an FP8 type, or a type for which you "
+                "specialise invact::storage_traits");
 }
 
 template <class Op>

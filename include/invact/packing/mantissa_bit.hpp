@@ -79,6 +79,8 @@ struct mantissa_bit {
       static_cast<void>(piece);
       return rounded;
     } else {
+      static_assert(sizeof(code) > 1,
+                    "invact::mantissa_bit: FP8 storage has no mantissa bit to spare: use invact::bitmask");
       static_assert(bits < Format::mantissa_bits,
                     "invact::mantissa_bit: the storage type has too few mantissa bits for this many "
                     "pieces: use invact::bitmask");
