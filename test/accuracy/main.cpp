@@ -1,25 +1,29 @@
-// accuracy_report [--csv | --markdown | --check] [--device cuda] [--only TEXT]
+// accuracy_report [--csv | --markdown | --check | --cells] [--device cuda] [--only TEXT]
 //
 // How accurate every activation is in every storage format, packing and approximant, a line each, over every code of
 // 8- and 16-bit formats; of float over every code next to the ends of the monotone pieces and a sample of the
 // others. --check compares with what the library promises, of other parameters than the default ones too, and
-// fails where it does not hold.
+// fails where it does not hold. --cells prints what plot.py draws: each stored code with the range of the exact
+// gradient factor over all x that it stands for, and the decoded one. --only chooses rows by a part of their name,
+// which is "activation storage packing approximant".
 //
 // Exit status: 0, 1 where --check finds something, 2 for wrong arguments, 77 where there is no GPU to run on.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "accuracy/rows.hpp"
 #include "support/start.hpp"
 
 namespace {
 
-enum class output { csv, markdown, check };
+enum class output { csv, markdown, check, cells };
 
 int usage() {
-  std::fprintf(stderr, "usage: accuracy_report [--csv | --markdown | --check] [--device cuda] [--only TEXT]\n");
+  std::fprintf(stderr, "usage: accuracy_report [--csv | --markdown | --check | --cells] "
+               "[--device cuda] [--only TEXT]\n");
   return 2;
 }
 
@@ -42,6 +46,21 @@ void print_markdown(const report::row& r, const report::result& got) {
               ratio(g.rms[1], g.rms_floor[1]), g.bias, got.forward.largest, got.forward.bias);
 }
 
+void print_cells(const report::row& r) {
+  const auto cells = reference::cells(reference::find(r.activation), r.format, r.index);
+  accuracy::codes y, piece;
+  for (const reference::cell& c : cells) {
+    y.push_back(c.code);
+    piece.push_back(static_cast<std::uint32_t>(c.piece));
+  }
+  std::vector<float> g;
+  r.variants.front().run.gradient(y, piece, g);
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    std::printf("%s,%s,%s,%s,%.9g,%d,%.9g,%.9g,%.9g\n", r.activation.c_str(), r.storage.c_str(), r.packing.c_str(),
+                r.approximant.c_str(), reference::decode(r.format, cells[i].code), cells[i].piece, cells[i].g_low,
+                cells[i].g_high, static_cast<double>(g[i]));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -56,6 +75,8 @@ int main(int argc, char** argv) {
       as = output::markdown;
     } else if (a == "--check") {
       as = output::check;
+    } else if (a == "--cells") {
+      as = output::cells;
     } else if (a == "--device" && i + 1 < argc && (std::strcmp(argv[i + 1], "cuda") == 0 ||
                                                    std::strcmp(argv[i + 1], "host") == 0)) {
       on_device = std::strcmp(argv[++i], "cuda") == 0;
@@ -77,6 +98,7 @@ int main(int argc, char** argv) {
   if (as == output::markdown)
     std::printf("| activation | storage | packing | approximant | largest error of g (over its floor) | RMS, N(0,1) | "
                 "RMS, N(0,2) | bias, N(0,1) | forward, ULP (bias) |\n|---|---|---|---|---|---|---|---|---|\n");
+  if (as == output::cells) std::printf("activation,storage,packing,approximant,y,piece,g_low,g_high,g\n");
   int failures = 0;
   int done = 0;
   // Rows are measured side by side and printed in order.
@@ -89,11 +111,20 @@ int main(int argc, char** argv) {
     if (name.find(only) == std::string::npos) continue;
     std::string text;
     report::result first;
+    if (as == output::cells) {
+#if defined(_OPENMP)
+#pragma omp ordered
+#endif
+      print_cells(r);
+      continue;
+    }
     for (const report::variant& v : r.variants) {
       const report::result got = report::measure(r, v, flushes);
       if (&v == &r.variants.front()) first = got;
       if (as != output::check) break;
-      for (const std::string& broken : report::broken_promises(r, v, got)) {
+      std::vector<std::string> all = report::broken_promises(r, v, got);
+      for (const std::string& broken : report::broken_corners(r, v, flushes)) all.push_back(broken);
+      for (const std::string& broken : all) {
         text += "FAILED: " + name;
         for (const double p : v.parameters) text += " " + std::to_string(p);
         text += ": " + broken + "\n";

@@ -37,4 +37,7 @@ result measure(const row& r, const variant& v, bool flushes);
 // What the library promises of a row and the result breaks, a line each; empty where it holds.
 std::vector<std::string> broken_promises(const row& r, const variant& v, const result& got);
 
+// The same of NaNs, infinities and zeros, and of the piece index over a range of x.
+std::vector<std::string> broken_corners(const row& r, const variant& v, bool flushes);
+
 }  // namespace report
