@@ -57,3 +57,20 @@ INVACT_TEST_16_BIT(invact::bfloat16)
 INVACT_TEST_16_BIT(__half)
 INVACT_TEST_16_BIT(__nv_bfloat16)
 #endif
+
+// The whole catalogue, scalar calls only.
+#if INVACT_TEST_CATALOGUE
+template <class Op>
+__global__ void use_scalar(const float* x, typename Op::storage_type* y, invact::uint32* piece, const float* dy,
+                           float* dx) {
+  scalar_kernel<Op>(static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), x, y, piece, dy, dx);
+}
+#define INVACT_TEST_SCALAR(activation, storage)                                                           \
+  template __global__ void use_scalar<invact::inverted<invact::activation, storage>>(                     \
+      const float*, invact::inverted<invact::activation, storage>::storage_type*, invact::uint32*,        \
+      const float*, float*);
+#define INVACT_TEST_ACTIVATION(name)    \
+  INVACT_TEST_SCALAR(name, float)       \
+  INVACT_TEST_SCALAR(name, invact::binary16)
+INVACT_CATALOGUE(INVACT_TEST_ACTIVATION)
+#endif

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
                                         std::string("-I") + argv[1],
                                         std::string("-DINVACT_TEST_TOOLKIT_HEADERS=") + (toolkit ? "1" : "0")};
     if (toolkit) options.push_back(std::string("-I") + argv[2]);
+    if (!toolkit && std::string(arch) == "sm_90a") options.push_back("-DINVACT_TEST_CATALOGUE=1");
     std::vector<const char*> pointers;
     for (const std::string& o : options) pointers.push_back(o.c_str());
     nvrtcProgram program;
