@@ -22,7 +22,11 @@ struct gelu_tanh {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::gelu_tanh_narrow<Math>(x);
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::gelu_tanh_narrow<Math>(x);
+    } else {
+      return detail::gelu_tanh_float<Math>(x);
+    }
   }
 };
 static_assert(is_activation_v<gelu_tanh>);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <invact/approx/hyperbolic.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
 #include <invact/core/traits.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -20,7 +21,11 @@ struct lisht {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::lisht_narrow<Math>(x);
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::lisht_narrow<coefficients_for::tanh_narrow, Math>(x);
+    } else {
+      return detail::lisht_float<coefficients_for::tanhshrink_float, coefficients_for::exp2m1_float, Math>(x);
+    }
   }
 };
 static_assert(is_activation_v<lisht>);

@@ -22,7 +22,11 @@ struct mish {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::mish_narrow<Math>(x);
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::mish_narrow<Math>(x);
+    } else {
+      return detail::mish_float<Math>(x);
+    }
   }
 };
 static_assert(is_activation_v<mish>);

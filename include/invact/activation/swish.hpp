@@ -24,7 +24,11 @@ struct swish {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::swish_narrow<Math>(x, beta);
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::swish_narrow<Math>(x, beta);
+    } else {
+      return detail::swish_float<Math>(x, beta);
+    }
   }
 };
 static_assert(is_activation_v<swish>);

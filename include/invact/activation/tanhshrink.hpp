@@ -2,6 +2,7 @@
 #pragma once
 
 #include <invact/approx/hyperbolic.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
 #include <invact/core/traits.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -18,7 +19,11 @@ struct tanhshrink {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::tanhshrink_narrow<Math>(x);
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::tanhshrink_narrow<coefficients_for::tanhshrink_narrow, Math>(x);
+    } else {
+      return detail::tanhshrink_float<coefficients_for::tanhshrink_float, Math>(x);
+    }
   }
 };
 static_assert(is_activation_v<tanhshrink>);

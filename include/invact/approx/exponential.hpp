@@ -56,12 +56,12 @@ INVACT_FUNCTION scaled_exponential exp2_of(reduced_exponent r) {
   return {exp2_slope(r.fraction) * r.fraction, r.exponent};
 }
 
-// exp(a + b) for a in [-256, 0] and |b| <= 1/16, within 2 ULP.
+// The exponent of exp(a + b), a in [-256, 0] and |b| <= 1/16.
 //
 // a * log2(e) is formed in two parts, the first of them exact: twelve leading bits of a times eleven of
 // log2(e). Masks split the numbers, so neither a missing FMA nor -ffast-math (which may reassociate
 // sums, but cannot see through a mask) loses the small part.
-INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) {
+INVACT_FUNCTION reduced_exponent reduce_sum(float a, float b) {
   constexpr float log2e_high = 0x1.714p+0f;
   constexpr float log2e_rest = 0x1.47652cp-12f;
   const float a_high = float_from_bits(float_bits(a) & 0xfffff000u);
@@ -72,8 +72,11 @@ INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) {
   // compiler knows.
   const float f = float_from_bits(float_bits(exact - static_cast<float>(n)) & ~1u);
   const float sum = f + multiply_add(a_high, log2e_rest, (a_low + b) * log2e);
-  return {exp2_slope(sum) * sum, n};
+  return {sum, n};
 }
+
+// exp(a + b) likewise, within 2 ULP.
+INVACT_FUNCTION scaled_exponential exp_sum(float a, float b) { return exp2_of(reduce_sum(a, b)); }
 
 // n / (d + d_low), nearly correctly rounded whatever the last bits of the hardware's reciprocal are,
 // by the remainder of the first quotient; d + d_low in [1, 2^100], |d_low| <= 2^-11 d.

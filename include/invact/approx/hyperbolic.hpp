@@ -1,4 +1,7 @@
-// tanh and what is made of it.
+// exp(x) - 1, tanh and what is made of it, for storage of at most 10 mantissa bits ("narrow") and for float.
+//
+// Narrow is computed to about 2^-17 of itself, float to its last bits; both relatively, where the result is
+// tiny too. The tables are coefficients/hyperbolic.hpp's.
 #pragma once
 
 #include <invact/approx/exponential.hpp>
@@ -8,20 +11,163 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
+// The exponent of exp(a), and of exp(a + b), a in [-256, 0] and |b| <= 2^-16.
 template <class Math>
-INVACT_FUNCTION float tanh_magnitude_narrow(float x) {
-  const float e = Math::ex2(minimum(absolute(x), 20.0f) * (2 * log2e));
-  return (e - 1.0f) * Math::rcp(e + 1.0f);
+INVACT_FUNCTION reduced_exponent reduce(float a) {
+  if constexpr (Math::fuses()) {
+    return reduce_exponent(a, log2e, log2e_low);
+  } else {
+    return reduce_sum(a, 0.0f);
+  }
+}
+template <class Math>
+INVACT_FUNCTION reduced_exponent reduce(float a, float b) {
+  if constexpr (Math::fuses()) {
+    reduced_exponent r = reduce_exponent(a, log2e, log2e_low);
+    r.fraction = fused_multiply_add(b, log2e, r.fraction);
+    return r;
+  } else {
+    return reduce_sum(a, b);
+  }
 }
 
-template <class Math>
-INVACT_FUNCTION float tanhshrink_narrow(float x) {
-  return x - copy_sign(tanh_magnitude_narrow<Math>(x), float_bits(x) & float_sign_mask);
-}
+// A power of two below 2^-149 is 0, and one below 2^-126 where subnormals are flushed; e.exponent >= -151.
+INVACT_FUNCTION float power_of(scaled_exponential e) { return e.power_of_two(24) * 0x1p-24f; }
+
+// An exponent of 2 with what its fraction lacks.
+struct rounded_exponent {
+  float fraction, rest;
+  int32 exponent;
+};
 
 template <class Math>
+INVACT_FUNCTION rounded_exponent reduce_rounded(float a) {
+  if constexpr (Math::fuses()) {
+    // As reduce_exponent(), but for small a that loses a * log2e_low where it is added, always: a fifth of an ULP
+    // that would be missing from all of them.
+    constexpr float magic = 0x1.8p+23f;
+    const float sum = fused_multiply_add(a, log2e, magic);
+    const float high = fused_multiply_add(a, log2e, negated(sum - magic));
+    const float low = a * log2e_low;
+    const float fraction = high + low;
+    return {fraction, low - (fraction - high),
+            static_cast<int32>(float_bits(sum)) - static_cast<int32>(float_bits(magic))};
+  } else {
+    const reduced_exponent r = reduce_sum(a, 0.0f);
+    return {r.fraction, 0.0f, r.exponent};
+  }
+}
+
+// exp(a) - 1 for a in [-80, 0], within 2 ULP. 2^f - 1 is formed so that only the last of its sums rounds it.
+template <class Table, class Math>
+INVACT_FUNCTION float expm1_of(float a) {
+  const rounded_exponent r = reduce_rounded<Math>(a);
+  const float f = r.fraction;
+  const float slope = multiply_add(horner(Table::polynomial(), f), f, Table::slope_low);
+  const float low = Math::fuses() ? multiply_add(slope, f, r.rest * Table::slope) : slope * f;
+  const scaled_exponential e{multiply_add(Table::slope, f, low), r.exponent};
+  const float power = e.power_of_two(0);
+  const float whole = power - 1.0f;
+  if constexpr (Math::fuses()) {
+    return fused_multiply_add(e.excess, power, whole);
+  } else {
+    // At most 23 significant bits, but for 2^-24 - 1: clearing the last keeps -ffast-math from adding the
+    // excess to 1 first.
+    return multiply_add(e.excess, power, float_from_bits(float_bits(whole) & ~1u));
+  }
+}
+
+// exp(x) - 1 for x <= 0 and NaN, within 2^-17 of itself. Near 0, where ex2's last bits would show, by series.
+template <class Math>
+INVACT_FUNCTION float expm1_narrow(float x) {
+  const float far = Math::ex2(x * log2e) - 1.0f;
+  const float near = x * multiply_add(x, multiply_add(x, 0x1.555556p-3f, 0.5f), 1.0f);
+  return select(is_less(x, -0x1p-5f), far, near);
+}
+
+// The same within 2 ULP. Next to 0 it is x, whose subnormal multiples would lose bits; x > 0 gives x as well.
+template <class Table, class Math>
+INVACT_FUNCTION float expm1_float(float x) {
+  const float far = expm1_of<Table, Math>(minimum(at_least(x, -40.0f), 0.0f));
+  return select(is_less(x, -0x1p-27f), far, x);
+}
+
+template <class Table, class Format, class Math>
+INVACT_FUNCTION float expm1(float x) {
+  if constexpr (is_narrow<Format>) {
+    return expm1_narrow<Math>(x);
+  } else {
+    return expm1_float<Table, Math>(x);
+  }
+}
+
+// x, held in [-bound, bound]; a NaN goes through.
+INVACT_FUNCTION float clamp_propagate_nan(float x, float bound) {
+  return negated(max_propagate_nan(negated(max_propagate_nan(x, -bound)), -bound));
+}
+
+// tanh(x) by a rational function of x^2 for |x| <= 5, beyond which tanh is 1 - 2^-13.4.
+template <class Table, class Math>
+INVACT_FUNCTION float tanh_narrow(float x) {
+  const float kept = clamp_propagate_nan(x, 5.0f);
+  const float square = kept * kept;
+  return kept * horner(Table::numerator(), square) * Math::rcp(horner(Table::denominator(), square));
+}
+
+// tanh(|x|) = -m / (2 + m), m = exp(-2|x|) - 1; nothing for NaN.
+template <class Table, class Math>
+INVACT_FUNCTION float tanh_magnitude(float x) {
+  const float m = expm1_of<Table, Math>(-2.0f * minimum(absolute(x), 16.0f));
+  return divide<Math>(negated(m), 2.0f + m);
+}
+
+template <class Table, class Math>
+INVACT_FUNCTION float tanh_float(float x) {
+  const float y = copy_sign(carry_nan(tanh_magnitude<Table, Math>(x), x), float_bits(x) & float_sign_mask);
+  // Next to 0 it is x, whose subnormal multiples would lose bits.
+  return restore_nan(select(is_less(absolute(x), 0x1p-13f), x, y), x);
+}
+
+// |x| * tanh(|x|). From |x| = 5 on it is |x| itself, or all large |x| would lean to one side in half.
+template <class Table, class Math>
 INVACT_FUNCTION float lisht_narrow(float x) {
-  return absolute(x) * tanh_magnitude_narrow<Math>(x);
+  const float square = x * x;
+  const float near = square * (horner(Table::numerator(), square) *
+                               Math::rcp(horner(Table::denominator(), square)));
+  return select(is_less(absolute(x), 5.0f), near, absolute(x));
+}
+// For |x| < 1 as x^2 - x^4 times tanhshrink's polynomial, because tanh's own error and a product's could be 4 ULP.
+template <class Tanhshrink, class Exp2m1, class Math>
+INVACT_FUNCTION float lisht_float(float x) {
+  const float a = absolute(x);
+  const float square = x * x;
+  const float near = multiply_add(-square * square, horner(Tanhshrink::polynomial(), square - Tanhshrink::center), square);
+  return select(is_less(a, 1.0f), near, a * tanh_magnitude<Exp2m1, Math>(x));
+}
+
+// x - tanh(x), by x^3 times a rational function of x^2 for |x| < 5.
+template <class Table, class Math>
+INVACT_FUNCTION float tanhshrink_narrow(float x) {
+  const float square = x * x;
+  const float near = (x * square) * (horner(Table::numerator(), square) *
+                                     Math::rcp(horner(Table::denominator(), square)));
+  const float far = x - copy_sign(1.0f, float_bits(x) & float_sign_mask);
+  return select(is_less(absolute(x), 5.0f), near, far);
+}
+
+// By x^3 times a polynomial for |x| < 1, then as (|x| - 1) + 2e / (1 + e), e = exp(-2|x|).
+template <class Table, class Math>
+INVACT_FUNCTION float tanhshrink_float(float x) {
+  const float a = absolute(x);
+  const float square = x * x;
+  const float near = (x * square) * horner(Table::polynomial(), square - Table::center);
+  const scaled_exponential e = exp2_of(reduce<Math>(-2.0f * minimum(a, 16.0f)));
+  const float power = e.power_of_two(0);
+  const float quotient = divide<Math>(e.significand_times(2.0f),
+                                      multiply_add(e.significand_times(1.0f), power, 1.0f));
+  // a >= 1 here, so that absolute() does nothing but keep -ffast-math from regrouping the sum.
+  const float far = multiply_add(quotient, power, absolute(a - 1.0f));
+  return select(is_less(a, 1.0f), near, copy_sign(far, float_bits(x) & float_sign_mask));
 }
 
 }  // namespace detail

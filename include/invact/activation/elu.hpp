@@ -1,0 +1,33 @@
+// ELU: f(x) = x > 0 ? x : alpha (e^x - 1); g = y > 0 ? 1 : y + alpha.
+#pragma once
+
+#include <invact/approx/exponential_linear.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from -alpha at -inf to +inf. alpha >= 0; the derivative at 0 is alpha, as autograd has it.
+struct elu {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  float alpha = 1.0f;
+
+  INVACT_FUNCTION bool is_valid() const { return !is_less(alpha, 0.0f) & is_less(alpha, 0x1p+100f); }
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return detail::joined_at_zero<Format>(x, x, alpha * detail::expm1<coefficients_for::exp2m1_float, Format, Math>(x));
+  }
+
+  template <class Format, int SpentBits, class Math>
+  INVACT_FUNCTION float gradient_factor(float y, uint32) const {
+    return detail::exponential_linear_gradient(y, 1.0f, alpha);
+  }
+};
+static_assert(is_activation_v<elu>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,30 @@
+// Log sigmoid: f(x) = -log(1 + e^-x); g = 1 - e^y.
+#pragma once
+
+#include <invact/approx/logistic.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from -inf to -0 at +inf.
+struct logsigmoid {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return negated(detail::softplus<coefficients_for::log1p_narrow, coefficients_for::log1p_float, Format, Math>(
+        negated(x), 1.0f));
+  }
+
+  template <class Format, int SpentBits, class Math>
+  INVACT_FUNCTION float gradient_factor(float y, uint32) const {
+    return negated(detail::expm1<coefficients_for::exp2m1_float, Format, Math>(y));
+  }
+};
+static_assert(is_activation_v<logsigmoid>);
+
+INVACT_NAMESPACE_END

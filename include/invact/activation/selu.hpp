@@ -1,0 +1,32 @@
+// SELU: f(x) = scale * elu(x) with alpha = 1.6732632423543772848; g = y > 0 ? scale : y + scale * alpha.
+#pragma once
+
+#include <invact/approx/exponential_linear.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from -scale * alpha at -inf to +inf; the derivative at 0 is scale * alpha, as autograd has it.
+struct selu {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    constexpr detail::split_constant scale{0x1.0cfabcp+0f, 0x1.6a9114p-24f};
+    constexpr detail::split_constant scale_alpha{0x1.c212ccp+0f, 0x1.903c0cp-26f};
+    return detail::joined_at_zero<Format>(x, scale.times<Format>(x),
+                                          scale_alpha.times<Format>(detail::expm1<coefficients_for::exp2m1_float, Format, Math>(x)));
+  }
+
+  template <class Format, int SpentBits, class Math>
+  INVACT_FUNCTION float gradient_factor(float y, uint32) const {
+    return detail::exponential_linear_gradient(y, 1.0507009873554804935f, 1.7580993408473768599f);
+  }
+};
+static_assert(is_activation_v<selu>);
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,32 @@
+// Sigmoid: f(x) = 1 / (1 + e^-x); g = y (1 - y).
+#pragma once
+
+#include <invact/approx/logistic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from +0 at -inf to 1 at +inf.
+struct sigmoid {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::sigmoid_narrow<Math>(x);
+    } else {
+      return detail::sigmoid_float<Math>(x);
+    }
+  }
+
+  template <class Format, int SpentBits, class Math>
+  INVACT_FUNCTION float gradient_factor(float y, uint32) const {
+    return y * (1.0f - y);
+  }
+};
+static_assert(is_activation_v<sigmoid>);
+
+INVACT_NAMESPACE_END

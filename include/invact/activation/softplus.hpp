@@ -1,0 +1,33 @@
+// Softplus: f(x) = log(1 + e^(beta x)) / beta; g = 1 - e^(-beta y).
+#pragma once
+
+#include <invact/approx/logistic.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from +0 at -inf to +inf. beta > 0.
+struct softplus {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  float beta = 1.0f;
+
+  INVACT_FUNCTION bool is_valid() const { return is_less(0.0f, beta) & is_less(beta, 0x1p+100f); }
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    return detail::softplus<coefficients_for::log1p_narrow, coefficients_for::log1p_float, Format, Math>(x, beta);
+  }
+
+  template <class Format, int SpentBits, class Math>
+  INVACT_FUNCTION float gradient_factor(float y, uint32) const {
+    return negated(detail::expm1<coefficients_for::exp2m1_float, Format, Math>(-beta * y));
+  }
+};
+static_assert(is_activation_v<softplus>);
+
+INVACT_NAMESPACE_END

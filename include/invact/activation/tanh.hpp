@@ -1,0 +1,33 @@
+// tanh; g = 1 - y^2.
+#pragma once
+
+#include <invact/approx/hyperbolic.hpp>
+#include <invact/coefficients/hyperbolic.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Rises from -1 at -inf to 1 at +inf.
+struct tanh {
+  static constexpr int pieces = 1;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+
+  INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    if constexpr (detail::is_narrow<Format>) {
+      return detail::tanh_narrow<coefficients_for::tanh_narrow, Math>(x);
+    } else {
+      return detail::tanh_float<coefficients_for::exp2m1_float, Math>(x);
+    }
+  }
+
+  template <class Format, int SpentBits, class Math>
+  INVACT_FUNCTION float gradient_factor(float y, uint32) const {
+    return multiply_add(negated(y), y, 1.0f);
+  }
+};
+static_assert(is_activation_v<tanh>);
+
+INVACT_NAMESPACE_END

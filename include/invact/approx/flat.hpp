@@ -1,0 +1,103 @@
+// Constant pieces, whose gradient is constant too: y alone must tell them from the sloped pieces beside them. So a y
+// on a sloped piece is never stored as the value of a constant one, but as the value of the storage format next to
+// it. Else 1e-9 would become 0 in half, and ReLU's gradient 0 with it.
+//
+// In float most need no care, as y differs from the constant already.
+#pragma once
+
+#include <invact/core/math.hpp>
+#include <invact/core/order.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+INVACT_HOST_DEVICE constexpr float power_of_two(int exponent) {
+  float p = 1.0f;
+  for (; exponent > 0; --exponent) p *= 2.0f;
+  for (; exponent < 0; ++exponent) p *= 0.5f;
+  return p;
+}
+
+// The exponent of Format's smallest normal number.
+template <class Format>
+INVACT_HOST_DEVICE constexpr int min_exponent() {
+  int exponent_bits = 0;
+  for (uint32 b = Format::sign >> Format::mantissa_bits; b > 1u; b >>= 1) ++exponent_bits;
+  return 2 - (1 << (exponent_bits - 1));
+}
+
+// The smallest positive number of Format, and the distance of the next number from 1: the one below 1 is
+// 1 - epsilon / 2.
+template <class Format>
+inline constexpr float least = power_of_two(min_exponent<Format>() - Format::mantissa_bits);
+template <class Format>
+inline constexpr float epsilon = power_of_two(-Format::mantissa_bits);
+
+// What `x` is stored as, and the values of Format next to that.
+template <class Format>
+struct stored_value {
+  int32 ordinal;
+
+  INVACT_FUNCTION explicit stored_value(float x) {
+    const uint32 code = Format::round(x);
+    const int32 magnitude = static_cast<int32>(code & (Format::sign - 1u));
+    ordinal = (code & Format::sign) != 0 ? -magnitude : magnitude;
+  }
+
+  INVACT_FUNCTION float at(int32 o) const {
+    const uint32 code = o < 0 ? static_cast<uint32>(-o) | Format::sign : static_cast<uint32>(o);
+    return Format::load(static_cast<typename Format::code>(code));
+  }
+  INVACT_FUNCTION float value() const { return at(ordinal); }
+  INVACT_FUNCTION float below() const { return at(ordinal - 1); }
+  INVACT_FUNCTION float above() const { return at(ordinal + 1); }
+};
+
+// y, or where it would be stored as `flat` is the number of Format next to that on y's side; above where y is equal to
+// it. A NaN y stays. `flat` must be finite in Format; what depends on it alone is the same for all elements.
+template <class Format>
+INVACT_FUNCTION float apart_from(float y, float flat) {
+  const stored_value<Format> stored(flat);
+  return select(is_at_least(y, flat), larger(y, stored.above()), smaller(y, stored.below()));
+}
+
+// The same of a y > 0 and the constant 0. In float a y > 0 is not 0.
+template <class Format>
+INVACT_FUNCTION float apart_from_zero(float y) {
+  if constexpr (is_narrow<Format>) {
+    return larger(y, least<Format>);
+  } else {
+    return y;
+  }
+}
+
+// The gradient of a sloped piece, `slope` >= 0, or of a constant one, 0; a NaN where y is.
+INVACT_FUNCTION float slope_if(bool is_sloped, float slope, float y) {
+  return restore_nan(carry_nan(select(is_sloped, slope, 0.0f), y), y);
+}
+
+// 0 < y < bound, for a positive bound.
+INVACT_FUNCTION bool is_between_zero_and(float bound, float y) {
+  return is_above_zero(y) & (static_cast<int32>(float_bits(y)) < static_cast<int32>(float_bits(bound)));
+}
+
+// slope * x for x <= 0, a zero for -inf where the slope is 0; a NaN too.
+INVACT_FUNCTION float scaled(float x, float slope) {
+  const uint32 lowest = select(float_bits(slope) << 1 == 0, 0xff7fffffu, 0xff800000u);
+  return max_propagate_nan(x, float_from_bits(lowest)) * slope;
+}
+
+// The x <= 0 with scaled(x, slope) = y, and 0 where y is not scaled or the slope is 0 or subnormal; a NaN where y is.
+INVACT_FUNCTION float unscaled(float y, float slope, bool is_scaled) {
+  const bool lost = is_less(absolute(slope), 0x1p-126f);
+  const float inverse = 1.0f / select(lost, 1.0f, slope);
+  return select((is_scaled & !lost) | is_nan(y), y * inverse, 0.0f);
+}
+
+INVACT_FUNCTION bool is_zero(float y) { return (float_bits(y) & ~float_sign_mask) == 0; }
+
+}  // namespace detail
+
+INVACT_NAMESPACE_END

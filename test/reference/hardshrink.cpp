@@ -1,0 +1,16 @@
+#include "reference/activation.hpp"
+
+namespace {
+
+using namespace reference;
+
+const registered hardshrink("hardshrink", {
+    [](double x, const parameters& p) { return std::fabs(x) > p[0] ? x : 0; },
+    [](double x, const parameters& p) { return std::fabs(x) > p[0] ? 1.0 : 0.0; },
+    [](const parameters& p) {
+      return std::vector<segment>{{-infinity, -p[0]}, {-p[0], p[0], 0, true}, {p[0], infinity}};
+    },
+    {0.5},
+    {{0}, {2}}});
+
+}  // namespace
