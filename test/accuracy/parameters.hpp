@@ -24,7 +24,7 @@ std::vector<with_parameters<Activation>> variants(const char* name) {
     for (const reference::parameters& p : f.of->others) {
       Activation a;
       static_assert(sizeof(Activation) % sizeof(float) == 0, "parameters are floats");
-      float values[sizeof(Activation) / sizeof(float)];
+      float values[sizeof(Activation) / sizeof(float)] = {};
       for (std::size_t i = 0; i < p.size(); ++i) values[i] = static_cast<float>(p[i]);
       std::memcpy(static_cast<void*>(&a), values, sizeof a);
       all.push_back({a, p});
