@@ -34,46 +34,55 @@ INVACT_FUNCTION reduced_exponent reduce(float a, float b) {
 // A power of two below 2^-149 is 0, and one below 2^-126 where subnormals are flushed; e.exponent >= -151.
 INVACT_FUNCTION float power_of(scaled_exponential e) { return e.power_of_two(24) * 0x1p-24f; }
 
-// An exponent of 2 with what its fraction lacks.
+// An exponent of 2 with what its fraction lacks. For small a, reduce() where Math::fuses() loses a * log2e_low where
+// it is added, always: a fifth of an ULP, which shows in the mean.
 struct rounded_exponent {
   float fraction, rest;
   int32 exponent;
 };
 
+// That of exp(a) times 2^low.
+INVACT_FUNCTION rounded_exponent reduce_rounded(float a, float low) {
+  constexpr float magic = 0x1.8p+23f;
+  const float sum = fused_multiply_add(a, log2e, magic);
+  const float high = fused_multiply_add(a, log2e, negated(sum - magic));
+  const float fraction = high + low;
+  return {fraction, low - (fraction - high),
+          static_cast<int32>(float_bits(sum)) - static_cast<int32>(float_bits(magic))};
+}
+
+// exp(a + b) as reduce() and exp2_of() form it, with a mean error of nothing.
 template <class Math>
-INVACT_FUNCTION rounded_exponent reduce_rounded(float a) {
+INVACT_FUNCTION scaled_exponential unbiased_exp(float a, float b) {
   if constexpr (Math::fuses()) {
-    // As reduce_exponent(), but for small a that loses a * log2e_low where it is added, always: a fifth of an ULP
-    // that would be missing from all of them.
-    constexpr float magic = 0x1.8p+23f;
-    const float sum = fused_multiply_add(a, log2e, magic);
-    const float high = fused_multiply_add(a, log2e, negated(sum - magic));
-    const float low = a * log2e_low;
-    const float fraction = high + low;
-    return {fraction, low - (fraction - high),
-            static_cast<int32>(float_bits(sum)) - static_cast<int32>(float_bits(magic))};
+    const rounded_exponent r = reduce_rounded(a, fused_multiply_add(a, log2e_low, b * log2e));
+    constexpr float ln2 = 0x1.62e430p-1f;
+    return {fused_multiply_add(exp2_slope(r.fraction), r.fraction, r.rest * ln2), r.exponent};
   } else {
-    const reduced_exponent r = reduce_sum(a, 0.0f);
-    return {r.fraction, 0.0f, r.exponent};
+    return exp_sum(a, b);
   }
 }
 
 // exp(a) - 1 for a in [-80, 0], within 2 ULP. 2^f - 1 is formed so that only the last of its sums rounds it.
 template <class Table, class Math>
 INVACT_FUNCTION float expm1_of(float a) {
-  const rounded_exponent r = reduce_rounded<Math>(a);
-  const float f = r.fraction;
-  const float slope = multiply_add(horner(Table::polynomial(), f), f, Table::slope_low);
-  const float low = Math::fuses() ? multiply_add(slope, f, r.rest * Table::slope) : slope * f;
-  const scaled_exponential e{multiply_add(Table::slope, f, low), r.exponent};
-  const float power = e.power_of_two(0);
-  const float whole = power - 1.0f;
   if constexpr (Math::fuses()) {
-    return fused_multiply_add(e.excess, power, whole);
+    const rounded_exponent r = reduce_rounded(a, a * log2e_low);
+    const float f = r.fraction;
+    const float slope = fused_multiply_add(horner(Table::polynomial(), f), f, Table::slope_low);
+    const float low = fused_multiply_add(slope, f, r.rest * Table::slope);
+    const scaled_exponential e{fused_multiply_add(Table::slope, f, low), r.exponent};
+    const float power = e.power_of_two(0);
+    return fused_multiply_add(e.excess, power, power - 1.0f);
   } else {
+    const reduced_exponent r = reduce_sum(a, 0.0f);
+    const float f = r.fraction;
+    const float slope = multiply_add(horner(Table::polynomial(), f), f, Table::slope_low);
+    const scaled_exponential e{multiply_add(Table::slope, f, slope * f), r.exponent};
+    const float power = e.power_of_two(0);
     // At most 23 significant bits, but for 2^-24 - 1: clearing the last keeps -ffast-math from adding the
     // excess to 1 first.
-    return multiply_add(e.excess, power, float_from_bits(float_bits(whole) & ~1u));
+    return multiply_add(e.excess, power, float_from_bits(float_bits(power - 1.0f) & ~1u));
   }
 }
 

@@ -141,7 +141,7 @@ INVACT_FUNCTION float softplus_float(float x, float beta) {
   const float a = minimum(absolute(x), exponent_bound * inverse);
   const float product = beta * a;
   const float product_low = fused_multiply_add(beta, a, negated(product));
-  const scaled_exponential e = exp2_of(reduce<Math>(negated(product), negated(product_low)));
+  const scaled_exponential e = unbiased_exp<Math>(negated(product), negated(product_low));
   const float significand = e.significand_times(1.0f), power = power_of(e);
   const float logarithm = significand * horner(Table::polynomial(), multiply_add(significand, power, -Table::center));
   const float v = fused_multiply_add(logarithm, inverse, logarithm * inverse_low);
