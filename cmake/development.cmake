@@ -47,14 +47,14 @@ if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
   mark_as_advanced(INVACT_CLANGXX)
 endif()
 
-# What the programs that need a GPU to run are compiled for (`native`: the one that is here), and the target
-# that builds them all. For every architecture test/cost and test/compile compile the device-wide kernels and the
-# ops, and INVACT_OP_ARCHITECTURES has every op of the catalogue compiled; the rest would only take time.
+# What the programs that need a GPU to run are compiled for (`native`: the one that is here; by default any, by way
+# of PTX), and the target that builds them all. Machine code for each architecture is compiled of the device-wide
+# kernels by test/cost, of the ops by test/compile, and of every op of the catalogue for INVACT_OP_ARCHITECTURES.
 if(INVACT_HAS_CUDA)
-  set(INVACT_GPU_ARCHITECTURES "90a-real" CACHE STRING "GPU architectures of tests and benchmarks")
+  set(INVACT_GPU_ARCHITECTURES "80" CACHE STRING "GPU architectures of tests and benchmarks")
   set(INVACT_OP_ARCHITECTURES ${INVACT_GPU_ARCHITECTURES})
-  if(INVACT_GPU_ARCHITECTURES STREQUAL "90a-real")
-    set(INVACT_OP_ARCHITECTURES "80-real;90a-real;100a-real")
+  if(INVACT_GPU_ARCHITECTURES STREQUAL "80")
+    set(INVACT_OP_ARCHITECTURES "80;90a-real;100a-real")
   endif()
   add_custom_target(invact_gpu_programs)
 endif()
