@@ -1,33 +1,97 @@
-// The activations to fit, in long double: f, f', and the stationary point T where f' = 0.
+// What a fit starts from, in long double: f, f', and where f' changes its sign; and the shipped activations.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
+#include <vector>
 
 namespace fit {
 
 using real = long double;
 
-struct activation {
+// A stretch of x, between two turning points or beyond the last, on which f is strictly monotone. `index` is
+// what the library calls the piece: 0 where x = +0 is, the others 1, 2, ... from the left.
+struct piece {
+  real from, to;  // infinite at the ends
+  int index;
+  bool rising;
+  real low, high;  // the range of f; infinite where f grows without bound
+
+  bool contains(real y) const { return low < y && y < high; }
+  // f tends to 0 at an infinite end: values of small magnitude are far out there, and not about x = 0.
+  bool has_tail() const { return (std::isinf(from) || std::isinf(to)) && (low == 0 || high == 0); }
+};
+
+class activation {
+ public:
+  using function = real (*)(real);
+
+  activation(std::string its_name, function its_f, function its_derivative, std::vector<real> where_f_turns)
+      : name(std::move(its_name)), f(its_f), derivative(its_derivative), turning_points(std::move(where_f_turns)) {
+    const real infinity = HUGE_VALL;
+    for (std::size_t i = 0; i <= turning_points.size(); ++i) {
+      piece p{};
+      p.from = i == 0 ? -infinity : turning_points[i - 1];
+      p.to = i == turning_points.size() ? infinity : turning_points[i];
+      const real left = end(p.from), right = end(p.to);
+      p.rising = right > left;
+      p.low = std::fmin(left, right);
+      p.high = std::fmax(left, right);
+      pieces.push_back(p);
+    }
+    int next = 1;
+    for (piece& p : pieces) p.index = p.from <= 0 && 0 < p.to ? 0 : next++;
+  }
+
   std::string name;
-  real (*f)(real);
-  real (*derivative)(real);
-  real stationary_point;
+  function f, derivative;
+  std::vector<real> turning_points;
+  std::vector<piece> pieces;  // from left to right
 
-  real minimum() const { return f(stationary_point); }
+  // Of an activation that has one: the value where f' first turns positive.
+  real minimum() const {
+    for (const piece& p : pieces)
+      if (p.rising && std::isfinite(p.from)) return p.low;
+    return 0;
+  }
 
-  // x on the given piece (1 = left) with f(x) = y, by bisection; y at most f at the far end.
-  real inverse(real y, int piece) const {
-    if (y <= minimum()) return stationary_point;
-    if (piece == 1 && y >= 0) return -INFINITY;
-    // `low` has f(low) < y, `high` has f(high) >= y.
-    real low = stationary_point;
-    real high = piece == 1 ? -200.0L : std::fmax(2 * y + 2, 1.0L);
+  // Whether y of this sign are reached by more than one piece, and so take an index.
+  bool is_ambiguous(int sign) const {
+    int count = 0;
+    for (const piece& p : pieces) count += sign > 0 ? p.high > 0 : p.low < 0;
+    return count > 1;
+  }
+
+  // x on a piece with f(x) = y, by bisection; the end of the piece where y is not in its range.
+  real inverse(real y, const piece& p) const {
+    if (y <= p.low) return p.rising ? p.from : p.to;
+    if (y >= p.high) return p.rising ? p.to : p.from;
+    // f(low) < y <= f(high).
+    const auto finite = [&](real x, bool is_high) {
+      if (std::isfinite(x)) return x;
+      const real sign = x < 0 ? -1 : 1;
+      if (std::isfinite(is_high ? p.high : p.low)) return sign * 200.0L;
+      real far = std::fmax(2 * (is_high ? y : -y) + 2, 1.0L);
+      while (is_high ? f(sign * far) < y : f(sign * far) >= y) far *= 2;
+      return sign * far;
+    };
+    real low = finite(p.rising ? p.from : p.to, false);
+    real high = finite(p.rising ? p.to : p.from, true);
     for (int i = 0; i < 90; ++i) {
       const real middle = (low + high) / 2;
       (f(middle) < y ? low : high) = middle;
     }
     return (low + high) / 2;
+  }
+
+ private:
+  // f at the end of a piece. Whatever is small or changes no more at a thousand is taken for the limit.
+  real end(real x) const {
+    if (std::isfinite(x)) return f(x);
+    const real sign = x < 0 ? -1 : 1, near = f(sign * 1000), far = f(sign * 2000);
+    if (std::fabs(far) < 1e-30L) return 0;
+    return std::fabs(far - near) < 1e-9L ? far : std::copysign(HUGE_VALL, far);
   }
 };
 
@@ -44,13 +108,77 @@ inline real sigmoid(real x) {
 inline activation gelu() {
   return {"gelu", [](real x) { return x * normal_cdf(x); },
           [](real x) { return normal_cdf(x) + x * normal_pdf(x); },
-          -0.7517915246935644574579049467795240396645L};
+          {-0.7517915246935644574579049467795240396645L}};
 }
 
 inline activation silu() {
   return {"silu", [](real x) { return x * sigmoid(x); },
           [](real x) { return sigmoid(x) * (1 + x * sigmoid(-x)); },
-          -1.278464542761073795109358739022980155439L};
+          {-1.278464542761073795109358739022980155439L}};
+}
+
+// x * sigmoid(2u).
+inline activation gelu_tanh() {
+  static constexpr real root = 1.595769121605730711759784239737527L, cubic = 0.044715L;
+  return {"gelu_tanh", [](real x) { return x * sigmoid(root * x * (1 + cubic * x * x)); },
+          [](real x) {
+            const real z = root * x * (1 + cubic * x * x);
+            return sigmoid(z) * (1 + x * root * (1 + 3 * cubic * x * x) * sigmoid(-z));
+          },
+          {-0.7524614220710162584879544432889160906054L}};
+}
+
+// x * n / (n + 2), n = e^x (e^x + 2).
+inline activation mish() {
+  return {"mish",
+          [](real x) {
+            const real e = std::exp(std::fmin(x, 100.0L)), n = e * (e + 2);
+            return x * (n / (n + 2));
+          },
+          [](real x) {
+            const real e = std::exp(std::fmin(x, 100.0L)), n = e * (e + 2);
+            return n / (n + 2) + x * sigmoid(x) * (4 * (1 + n) / (n + 2) / (n + 2));
+          },
+          {-1.19243121451549521213758834042073940560L}};
+}
+
+// SiLU of 1.702f * x, over it.
+inline activation quick_gelu() {
+  static constexpr real beta = 1.702f;
+  return {"quick_gelu", [](real x) { return x * sigmoid(beta * x); },
+          [](real x) { return sigmoid(beta * x) * (1 + beta * x * sigmoid(-beta * x)); },
+          {-1.278464542761073795109358739022980155439L / beta}};
+}
+
+inline activation lisht() {
+  return {"lisht", [](real x) { return x * std::tanh(x); },
+          [](real x) {
+            const real c = std::cosh(std::fmin(std::fabs(x), 5000.0L));
+            return std::tanh(x) + x / c / c;
+          },
+          {0.0L}};
+}
+
+// Rises everywhere; by its series where x and tanh(x) cancel.
+inline activation tanhshrink() {
+  return {"tanhshrink",
+          [](real x) {
+            if (std::fabs(x) > 0.5L) return x - std::tanh(x);
+            real sum = 0, term = x;  // of x cosh(x) - sinh(x): 2k x^(2k + 1) / (2k + 1)!
+            for (int k = 1; k < 12; ++k) {
+              term *= x * x / (2 * k * (2 * k + 1));
+              sum += 2 * k * term;
+            }
+            return sum / std::cosh(x);
+          },
+          [](real x) { return std::tanh(x) * std::tanh(x); },
+          {}};
+}
+
+inline activation gaussian_wave() {
+  return {"gaussian_wave", [](real x) { return x * std::exp(-x * x / 2); },
+          [](real x) { return (1 - x * x) * std::exp(-x * x / 2); },
+          {-1.0L, 1.0L}};
 }
 
 }  // namespace fit

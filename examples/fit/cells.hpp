@@ -51,16 +51,16 @@ struct cell_set {
 namespace detail {
 
 // `stands_for` cells of about this probability, of which only this one is looked at.
-inline void add_cell(cell_set& set, const activation& a, real y, int piece, real y_low, real y_high,
+inline void add_cell(cell_set& set, const activation& a, real y, const piece& p, real y_low, real y_high,
                      real stands_for = 1) {
-  const real minimum = a.minimum();
-  if (y_high <= minimum) return;
-  real x0 = a.inverse(std::fmax(y_low, minimum), piece);
-  real x1 = a.inverse(y_high, piece);
+  if (y_high <= p.low || y_low >= p.high) return;
+  real x0 = a.inverse(y_low, p);
+  real x1 = a.inverse(y_high, p);
   if (x0 > x1) std::swap(x0, x1);
   if (!(x0 < x1)) return;
   x0 = std::fmax(x0, -60.0L);
-  cell c{y, piece, 1e9L, -1e9L, {}, {}, {}};
+  if (std::isinf(x1)) x1 = std::fmax(60.0L, x0);
+  cell c{y, p.index, 1e9L, -1e9L, {}, {}, {}};
   const real points[8] = {-0.960289856497536232L, -0.796666477413626740L, -0.525532409916328986L,
                           -0.183434642495649805L, 0.183434642495649805L,  0.525532409916328986L,
                           0.796666477413626740L,  0.960289856497536232L};
@@ -69,8 +69,8 @@ inline void add_cell(cell_set& set, const activation& a, real y, int piece, real
                            0.222381034453374471L, 0.101228536290376259L};
   const int panels = x1 - x0 > 0.1L ? 64 : 1;
   real moment[deviations]{}, square[deviations]{};
-  for (int p = 0; p < panels; ++p) {
-    const real width = (x1 - x0) / panels, left = x0 + p * width;
+  for (int k = 0; k < panels; ++k) {
+    const real width = (x1 - x0) / panels, left = x0 + k * width;
     for (int i = 0; i < 8; ++i) {
       const real x = left + width * (points[i] + 1) / 2, g = a.derivative(x);
       c.g_low = std::fmin(c.g_low, g);
@@ -97,75 +97,120 @@ inline void add_cell(cell_set& set, const activation& a, real y, int piece, real
   set.cells.push_back(c);
 }
 
+// In this order a fit sums over the cells, and its last bits depend on it.
+inline std::vector<const piece*> by_rising_index(const activation& a) {
+  std::vector<const piece*> all;
+  for (const piece& p : a.pieces) all.push_back(&p);
+  std::sort(all.begin(), all.end(), [](const piece* x, const piece* y) { return x->index < y->index; });
+  return all;
+}
+inline std::vector<const piece*> by_falling_index(const activation& a) {
+  std::vector<const piece*> all = by_rising_index(a);
+  std::reverse(all.begin(), all.end());
+  return all;
+}
+
 }  // namespace detail
 
-// All cells with |y| < 64 (beyond, f' = 1). Magnitudes below 2^-24 with x near 0 are thinned out.
+// All cells with |y| < 64 (beyond, f' is at its limit). Magnitudes below 2^-24 with x near 0 are thinned out.
+
 inline cell_set make_cells(const activation& a, const format& f, int spent_bits) {
   cell_set set;
   const auto middle = [&](int c) { return (f.value(c) + f.value(c + 1)) / 2; };
-  for (int c = 1; f.value(c) < 64; ++c) {
-    if (f.value(c) < 0x1p-24L && c % 64 != 0) continue;
-    detail::add_cell(set, a, f.value(c), 0, middle(c - 1), middle(c));
-  }
-  const real bottom = -a.minimum();
-  for (int c = 1; f.value(c - 1) <= bottom; ++c) {
-    const real y = -f.value(c);
-    if (spent_bits == 0) {
-      detail::add_cell(set, a, y, 1, -middle(c), -middle(c - 1));
-      if (-y > 0x1p-24L || c % 64 == 0) detail::add_cell(set, a, y, 0, -middle(c), -middle(c - 1));
-    } else {
-      const bool smallest = c == (f.min_kept | 1);
-      if (c % 2 == 1 && c > f.min_kept - 1)
-        detail::add_cell(set, a, y, 1, -f.value(c + 1), smallest ? 0 : -f.value(c - 1));
-      if (c % 2 == 0 && (-y > 0x1p-24L || c % 64 == 0))
-        detail::add_cell(set, a, y, 0, -f.value(c + 1), -f.value(c - 1));
-    }
+  for (const int sign : {1, -1}) {
+    const int step = a.is_ambiguous(sign) ? 1 << spent_bits : 1;
+    const auto add = [&](int c, const piece& p) {
+      if (step > 1 && c % step != p.index) return;
+      // The smallest code of an index takes all that is below it.
+      const int smallest = step > 1 && p.index > 0 ? (f.min_kept & ~(step - 1)) | p.index : 0;
+      if (c < smallest) return;
+      // Cells about x = 0 are all alike. (Half's smallest code counts as one only if negative: so were the first
+      // tables fitted, and their last bits depend on it.)
+      const bool is_tiny = sign > 0 ? f.value(c) < 0x1p-24L : f.value(c) <= 0x1p-24L;
+      if (!p.has_tail() && is_tiny && c % 64 >= step) return;
+      const int reach = step / 2;
+      const real upper = step > 1 ? f.value(c + reach) : middle(c);
+      const real lower = c == smallest ? 0 : step > 1 ? f.value(c - reach) : middle(c - 1);
+      if (sign > 0)
+        detail::add_cell(set, a, f.value(c), p, lower, upper);
+      else
+        detail::add_cell(set, a, -f.value(c), p, -upper, -lower);
+    };
+    real top = 0;
+    for (const piece& p : a.pieces) top = std::fmax(top, sign > 0 ? p.high : -p.low);
+    // The cell of 0 itself matters only where a piece ends there.
+    const bool turns_at_zero = std::any_of(a.turning_points.begin(), a.turning_points.end(),
+                                           [&](real x) { return a.f(x) == 0; });
+    for (int c = turns_at_zero ? 0 : 1; f.value(c) < 64 && f.value(std::max(c - std::max(step / 2, 1), 0)) <= top; ++c)
+      for (const piece* p : detail::by_falling_index(a)) add(c, *p);
   }
   for (real& r : set.rms_floor) r = std::sqrt(r);
   return set;
 }
 
-// The same for float: every code near the minimum, where the error floor is, and from there on one code
-// in k/500 of those k codes away from it.
+namespace detail {
+
+inline real float_value(std::int64_t code) {
+  const auto bits = static_cast<std::uint32_t>(code);
+  float x;
+  std::memcpy(&x, &bits, sizeof x);
+  return static_cast<real>(x);
+}
+inline std::int64_t float_code(real x) {
+  const float y = static_cast<float>(x);
+  std::uint32_t bits;
+  std::memcpy(&bits, &y, sizeof bits);
+  return static_cast<std::int64_t>(bits);
+}
+
+// The cell of the code nearest to c that has the index of p. y is rounded to float first; wrong low bits of it
+// are then at times a tie, which goes to an even multiple of the step: so its cell has two codes more than an
+// odd one's.
+inline void add_float_cell(cell_set& set, const activation& a, const piece& p, int sign, int spent_bits,
+                           std::int64_t c, std::int64_t distance) {
+  const int step = a.is_ambiguous(sign) ? 1 << spent_bits : 1;
+  const std::int64_t code = (c & ~std::int64_t{step - 1}) | (step > 1 ? p.index : 0);
+  const std::int64_t reach = step / 2 - (step > 1 && (code & step) != 0 ? 1 : 0);
+  real stands_for = distance;
+  if (step > 1)
+    stands_for = distance == 1 ? (code == c ? 1 : 0) : distance / static_cast<real>(2 * reach + 1);
+  const real upper = (float_value(code + reach) + float_value(code + reach + 1)) / 2;
+  const real lower = (float_value(code - reach) + float_value(code - reach - 1)) / 2;
+  if (sign > 0)
+    add_cell(set, a, float_value(code), p, lower, upper, stands_for);
+  else
+    add_cell(set, a, -float_value(code), p, -upper, -lower, stands_for);
+}
+
+}  // namespace detail
+
+// The same for float: every code near a turning point, where the error floor is, and from there on one code
+// in k/500 of those k codes away from it; elsewhere one in 2^14.
 inline cell_set make_float_cells(const activation& a, int spent_bits, real largest_y) {
   cell_set set;
-  const auto value = [](std::int64_t c) {
-    const auto bits = static_cast<std::uint32_t>(c);
-    float x;
-    std::memcpy(&x, &bits, sizeof x);
-    return static_cast<real>(x);
-  };
-  const auto code = [](real x) {
-    const float y = static_cast<float>(x);
-    std::uint32_t bits;
-    std::memcpy(&bits, &y, sizeof bits);
-    return static_cast<std::int64_t>(bits);
-  };
-  const std::int64_t bottom = code(-a.minimum()) + 2;
-  for (int piece = 0; piece < 2; ++piece) {
-    // Right of x = -2^-24 the negative codes are as good as zero.
-    const std::int64_t last = piece == 1 ? code(0x1p-126L) : code(0x1p-24L);
-    for (std::int64_t c = bottom; c > last;) {
-      const std::int64_t step = std::max<std::int64_t>(1, (bottom - c) / 500);
-      if (spent_bits == 0) {
-        detail::add_cell(set, a, -value(c), piece, -(value(c) + value(c + 1)) / 2,
-                         -(value(c) + value(c - 1)) / 2, step);
-      } else {
-        // y is rounded to float first; a wrong low bit is then a tie, and goes to the code whose next bit
-        // is 0: of four codes one gets the rounding cells of three, and one only its own.
-        const std::int64_t code_of_piece = (c & ~std::int64_t{1}) | piece;
-        const bool wide = (code_of_piece & 2) == 0;
-        const auto edge = [&](std::int64_t from) { return -(value(from) + value(from + 1)) / 2; };
-        const real stands_for = step == 1 ? (code_of_piece == c ? 1 : 0) : wide ? step / 3.0L : step;
-        detail::add_cell(set, a, -value(code_of_piece), piece, edge(code_of_piece + (wide ? 1 : 0)),
-                         edge(code_of_piece - (wide ? 2 : 1)), stands_for);
+  const auto visit = [&](bool about_turning_points) {
+    for (const int sign : {-1, 1}) {
+      for (const piece* p : detail::by_rising_index(a)) {
+        const real top = sign > 0 ? p->high : -p->low;
+        if (!(top > 0) || std::isfinite(top) != about_turning_points) continue;
+        if (about_turning_points) {
+          // About x = 0 codes below 2^-24 are as good as zero.
+          const std::int64_t last = detail::float_code(p->has_tail() ? 0x1p-126L : 0x1p-24L);
+          const std::int64_t bottom = detail::float_code(top) + 2;
+          for (std::int64_t c = bottom; c > last;) {
+            const std::int64_t distance = std::max<std::int64_t>(1, (bottom - c) / 500);
+            detail::add_float_cell(set, a, *p, sign, spent_bits, c, distance);
+            c -= distance;
+          }
+        } else {
+          for (std::int64_t c = detail::float_code(0x1p-24L); detail::float_value(c) < largest_y; c += 1 << 14)
+            detail::add_float_cell(set, a, *p, sign, spent_bits, c, 1 << 14);
+        }
       }
-      c -= step;
     }
-  }
-  for (std::int64_t c = code(0x1p-24L); value(c) < largest_y; c += 1 << 14)
-    detail::add_cell(set, a, value(c), 0, (value(c) + value(c - 1)) / 2, (value(c) + value(c + 1)) / 2,
-                     1 << 14);
+  };
+  visit(true);
+  visit(false);
   for (real& r : set.rms_floor) r = std::sqrt(r);
   return set;
 }

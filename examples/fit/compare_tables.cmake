@@ -1,10 +1,11 @@
-# cmake -DPROGRAM=fit_coefficients -DWANTED=include/invact/coefficients -DOUTPUT=folder -P compare_tables.cmake
+# cmake -DPROGRAM=fit_coefficients -DCHOICES=choices.txt -DWANTED=include/invact/coefficients -DOUTPUT=folder
+#       -P compare_tables.cmake
 #
 # Regenerates every table of coefficients and compares them byte for byte with those of the tree.
 cmake_minimum_required(VERSION 3.25)
 file(REMOVE_RECURSE ${OUTPUT})
 file(MAKE_DIRECTORY ${OUTPUT})
-execute_process(COMMAND ${PROGRAM} ${OUTPUT} COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${PROGRAM} ${OUTPUT} ${CHOICES} COMMAND_ERROR_IS_FATAL ANY)
 file(GLOB wanted RELATIVE ${WANTED} ${WANTED}/*.hpp)
 file(GLOB got RELATIVE ${OUTPUT} ${OUTPUT}/*.hpp)
 if(NOT "${wanted}" STREQUAL "${got}")

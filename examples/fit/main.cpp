@@ -1,19 +1,24 @@
 // Writes include/invact/coefficients/: every table of the library, fitted here.
 //
-//   fit_coefficients OUTPUT_FOLDER
+//   fit_coefficients OUTPUT_FOLDER CHOICES            regenerates the tables of a file of choices, and checks that
+//                                                     no step away from any of them is better
+//   fit_coefficients --search CHOICES [NAME...]       finds choices, of the named activations or of all, and writes
+//                                                     them to the file
 //
-// A gradient table is chosen over its y_min shifts and saturation point by a pattern search; each
-// candidate is a weighted least-squares fit over the storage format's own cells (cells.hpp), judged in
-// float by the library's approximant.
+// A gradient table is a weighted least-squares fit over the storage format's own cells (cells.hpp), judged in float by
+// the library's approximant. What the fit depends on, y_min shifts and the saturation point, is found by search.
+//
+// Exit status: 0, 1 where a choice is no optimum or something fails, 2 for wrong arguments.
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
-#include <iostream>
 
+#include "catalogue.hpp"
 #include "forward.hpp"
-#include "gradient.hpp"
+#include "hyperbolic.hpp"
 
 namespace {
+
+using namespace fit;
 
 std::string header(const std::string& activation, const std::string& body) {
   return "// Coefficients of " + activation +
@@ -29,71 +34,81 @@ std::string header(const std::string& activation, const std::string& body) {
          body + "}  // namespace coefficients_for\n\nINVACT_NAMESPACE_END\n";
 }
 
-void progress(int done, int total, const std::string& what) {
-  std::fprintf(stderr, "[%2d/%2d] %s\n", done, total, what.c_str());
+void write(const std::string& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  if (!file.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+// All tables of an activation; counts the choices that are no optimum.
+std::string tables_of(const entry& e, const choices& all, int& failures) {
+  std::string text;
+  for (const char* variant : {"accurate", "fast"})
+    if (e.has(variant))
+      text += std::string("template <class Format, int SpentBits>\nstruct ") + e.of.name + "_" + variant + ";\n";
+  if (e.has_forward) text += "template <class Format>\nstruct " + e.of.name + "_forward;\n";
+  text += "\n";
+  for (int spent : e.packings()) {
+    for (const wanted& w : e.tables) {
+      const table_key key{e.of.name, w.variant, w.storage_name(), spent};
+      const auto found = all.find(key.text());
+      if (found == all.end()) throw std::runtime_error("no choice for " + key.text());
+      const problem& p = problem_of(e, w.storage, spent);
+      const std::unique_ptr<form> f = make_form(p, found->second);
+      const std::string better = regenerate(*f, found->second.at);
+      std::fprintf(stderr, "%s%s\n", key.text().c_str(), better.empty() ? "" : (": no optimum:" + better).c_str());
+      failures += !better.empty();
+      text += table_text(e.of.name + "_" + w.variant, p, *f) + "\n";
+    }
+    forget_problems();
+  }
+  if (e.has_forward) text += fit_gelu_forward() + "\n";
+  return text;
+}
+
+int regenerate_all(const std::string& folder, const choices& all) {
+  int failures = 0;
+  for (const entry& e : catalogue())
+    write(folder + "/" + e.of.name + ".hpp", header(e.of.name, tables_of(e, all, failures)));
+  write(folder + "/hyperbolic.hpp", fit_hyperbolic());
+  return failures;
+}
+
+void search_all(const std::string& path, const std::vector<std::string>& names) {
+  choices all;
+  if (std::ifstream(path)) all = read_choices(path);
+  for (const entry& e : catalogue()) {
+    if (!names.empty() && std::find(names.begin(), names.end(), e.of.name) == names.end()) continue;
+    for (int spent : e.packings()) {
+      for (const wanted& w : e.tables) {
+        const table_key key{e.of.name, w.variant, w.storage_name(), spent};
+        const problem& p = problem_of(e, w.storage, spent);
+        std::string log;
+        const choice c = choose(p, w.candidates, targets_of(w.variant, w.storage, spent), log);
+        std::fprintf(stderr, "%s: %s\n", key.text().c_str(), log.c_str());
+        all[key.text()] = c;
+        write_choices(path, all);
+      }
+      forget_problems();
+    }
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: fit_coefficients OUTPUT_FOLDER\n");
-    return 2;
-  }
-  using namespace fit;
-  const activation g = gelu(), s = silu();
-  const std::string declare_pair = "template <class Format, int SpentBits>\nstruct ";
-  std::string gelu_text = declare_pair + "gelu_accurate;\n" + declare_pair +
-                          "gelu_fast;\ntemplate <class Format>\nstruct gelu_forward;\n\n";
-  std::string silu_text = declare_pair + "silu_accurate;\n" + declare_pair + "silu_fast;\n\n";
-  const int total = 21;
-  int done = 0;
-  const auto add = [&](std::string& to, const std::string& table, const std::string& what) {
-    to += table + "\n";
-    progress(++done, total, what);
-  };
-  for (int spent = 0; spent < 2; ++spent) {
-    const std::string tail = spent == 0 ? ", bitmask" : ", mantissa bit";
-    // A degree less in a table is an instruction less an element: the lowest degrees that keep the bounds.
-    add(silu_text, fit_signed_root<9>(s, bfloat16, spent, "silu_accurate", spent == 1),
-        "silu accurate bfloat16" + tail);
-    add(silu_text,
-        spent == 0 ? fit_signed_root<7>(s, bfloat16, spent, "silu_fast")
-                   : fit_signed_root<6>(s, bfloat16, spent, "silu_fast"),
-        "silu fast bfloat16" + tail);
-    add(silu_text,
-        spent == 0 ? fit_signed_root<11>(s, binary16, spent, "silu_accurate")
-                   : fit_signed_root<9>(s, binary16, spent, "silu_accurate", true),
-        "silu accurate binary16" + tail);
-    add(silu_text,
-        spent == 0 ? fit_signed_root<8>(s, binary16, spent, "silu_fast")
-                   : fit_signed_root<9>(s, binary16, spent, "silu_fast"),
-        "silu fast binary16" + tail);
-    add(gelu_text, fit_log_root<5, 7>(g, bfloat16, spent, "gelu_accurate"),
-        "gelu accurate bfloat16" + tail);
-    add(gelu_text,
-        spent == 0 ? fit_split_root<3, 7>(g, bfloat16, spent, "gelu_fast")
-                   : fit_split_root<2, 7>(g, bfloat16, spent, "gelu_fast", 0.25),
-        "gelu fast bfloat16" + tail);
-    add(gelu_text,
-        spent == 0 ? fit_log_root<6, 11>(g, binary16, spent, "gelu_accurate")
-                   : fit_log_root<6, 10>(g, binary16, spent, "gelu_accurate"),
-        "gelu accurate binary16" + tail);
-    add(gelu_text, fit_split_root<6, 8>(g, binary16, spent, "gelu_fast"), "gelu fast binary16" + tail);
-    add(gelu_text, fit_joint<12, 8, 9>(g, spent, "gelu_accurate", 0.24, 0.62, 6.0),
-        "gelu accurate binary32" + tail);
-    add(silu_text, fit_joint<11, 8, 10>(s, spent, "silu_accurate", 0.24, 0.44, 17.0),
-        "silu accurate binary32" + tail);
-  }
-  add(gelu_text, fit_gelu_forward(), "gelu forward");
-  const std::string folder = argv[1];
-  for (const auto& [name, text] : {std::pair{"gelu", &gelu_text}, std::pair{"silu", &silu_text}}) {
-    std::ofstream file(folder + "/" + name + ".hpp");
-    file << header(name, *text);
-    if (!file.flush()) {
-      std::fprintf(stderr, "fit_coefficients: cannot write %s/%s.hpp\n", folder.c_str(), name);
-      return 1;
+  try {
+    const std::vector<std::string> arguments(argv + 1, argv + argc);
+    if (arguments.size() >= 2 && arguments[0] == "--search") {
+      search_all(arguments[1], {arguments.begin() + 2, arguments.end()});
+      return 0;
     }
+    if (arguments.size() == 2 && arguments[0].rfind("--", 0) != 0)
+      return regenerate_all(arguments[0], read_choices(arguments[1])) == 0 ? 0 : 1;
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "fit_coefficients: %s\n", failure.what());
+    return 1;
   }
-  return 0;
+  std::fprintf(stderr, "usage: fit_coefficients OUTPUT_FOLDER CHOICES | --search CHOICES [NAME...]\n");
+  return 2;
 }
