@@ -14,7 +14,7 @@ struct elu {
 
   float alpha = 1.0f;
 
-  INVACT_FUNCTION bool is_valid() const { return !is_less(alpha, 0.0f) & is_less(alpha, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_less(alpha, 0.0f) && is_less(alpha, 0x1p+100f); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

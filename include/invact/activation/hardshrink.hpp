@@ -18,7 +18,7 @@ struct hardshrink {
   float lambda = 0.5f;
 
   // 0 <= lambda < 2^100.
-  INVACT_FUNCTION bool is_valid() const { return !is_less(lambda, 0.0f) & is_less(lambda, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_less(lambda, 0.0f) && is_less(lambda, 0x1p+100f); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

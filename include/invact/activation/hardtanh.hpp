@@ -20,7 +20,7 @@ struct hardtanh {
   float max = 1.0f;
 
   // min < max.
-  INVACT_FUNCTION bool is_valid() const { return is_less(min, max) & !is_nan(max); }
+  INVACT_FUNCTION bool is_valid() const { return is_less(min, max) && !is_nan(max); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

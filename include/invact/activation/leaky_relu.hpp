@@ -21,7 +21,7 @@ struct leaky_relu {
   float slope = 0.01f;
 
   // 0 <= slope < 2^100.
-  INVACT_FUNCTION bool is_valid() const { return !is_less(slope, 0.0f) & is_less(slope, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_less(slope, 0.0f) && is_less(slope, 0x1p+100f); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

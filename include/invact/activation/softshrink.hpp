@@ -19,7 +19,7 @@ struct softshrink {
   float lambda = 0.5f;
 
   // 0 <= lambda < 2^100.
-  INVACT_FUNCTION bool is_valid() const { return !is_less(lambda, 0.0f) & is_less(lambda, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_less(lambda, 0.0f) && is_less(lambda, 0x1p+100f); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

@@ -15,7 +15,7 @@ struct swish {
 
   float beta = 1.0f;
 
-  INVACT_FUNCTION bool is_valid() const { return is_less(0.0f, beta) & is_less(beta, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return is_less(0.0f, beta) && is_less(beta, 0x1p+100f); }
 
   // 1 on the left piece, beta * x < silu's T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {

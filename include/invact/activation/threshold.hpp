@@ -22,7 +22,7 @@ struct threshold {
   float constant = 0.0f;
 
   // The constant is finite, and the limit a number or infinite.
-  INVACT_FUNCTION bool is_valid() const { return !is_nan(limit) & is_less(absolute(constant), 0x1p+127f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_nan(limit) && is_less(absolute(constant), 0x1p+127f); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 
@@ -34,7 +34,8 @@ struct threshold {
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     const float flat = detail::stored_value<Format>(constant).value();
-    return detail::slope_if(!(is_at_most(y, flat) & is_at_least(y, flat)), 1.0f, y);
+    const bool is_below = !is_at_least(y, flat);
+    return detail::slope_if(is_below | !is_at_most(y, flat), 1.0f, y);
   }
 };
 static_assert(is_activation_v<threshold>);

@@ -80,7 +80,8 @@ INVACT_FUNCTION float slope_if(bool is_sloped, float slope, float y) {
 
 // 0 < y < bound, for a positive bound.
 INVACT_FUNCTION bool is_between_zero_and(float bound, float y) {
-  return is_above_zero(y) & (static_cast<int32>(float_bits(y)) < static_cast<int32>(float_bits(bound)));
+  const bool is_below = static_cast<int32>(float_bits(y)) < static_cast<int32>(float_bits(bound));
+  return is_above_zero(y) & is_below;
 }
 
 // slope * x for x <= 0, a zero for -inf where the slope is 0; a NaN too.

@@ -24,7 +24,8 @@ INVACT_FUNCTION bool is_above_zero(float x) {
   asm("{ .reg .pred p; setp.gt.f32 p, %1, 0f00000000; selp.u32 %0, 1, 0, p; }" : "=r"(r) : "f"(x));
   return r != 0;
 #else
-  return (static_cast<int32>(float_bits(x)) > 0) & !is_nan(x);
+  const bool is_number = !is_nan(x);
+  return (static_cast<int32>(float_bits(x)) > 0) & is_number;
 #endif
 }
 
@@ -35,7 +36,8 @@ INVACT_FUNCTION bool is_at_most(float x, float bound) {
   asm("{ .reg .pred p; setp.le.f32 p, %1, %2; selp.u32 %0, 1, 0, p; }" : "=r"(r) : "f"(x), "f"(bound));
   return r != 0;
 #else
-  return (detail::ordinal(x) <= detail::ordinal(bound)) & !is_nan(x);
+  const bool is_number = !is_nan(x);
+  return (detail::ordinal(x) <= detail::ordinal(bound)) & is_number;
 #endif
 }
 INVACT_FUNCTION bool is_at_least(float x, float bound) {
@@ -44,7 +46,8 @@ INVACT_FUNCTION bool is_at_least(float x, float bound) {
   asm("{ .reg .pred p; setp.ge.f32 p, %1, %2; selp.u32 %0, 1, 0, p; }" : "=r"(r) : "f"(x), "f"(bound));
   return r != 0;
 #else
-  return (detail::ordinal(x) >= detail::ordinal(bound)) & !is_nan(x);
+  const bool is_number = !is_nan(x);
+  return (detail::ordinal(x) >= detail::ordinal(bound)) & is_number;
 #endif
 }
 
