@@ -107,7 +107,8 @@ INVACT_FUNCTION float mish_narrow(float x) {
   const float kept = max_propagate_nan(x, -100.0f);
   const float e = Math::ex2(multiply_add(minimum(kept, 20.0f), log2e, 8.0f));
   const float n = e * (e + 0x1p+9f);
-  return (kept * 0x1p-8f) * (n * Math::rcp(multiply_add(n, 0x1p-8f, 0x1p+9f)));
+  // absolute() does nothing but keep -ffast-math from multiplying x by n, which may overflow.
+  return (kept * 0x1p-8f) * absolute(n * Math::rcp(multiply_add(n, 0x1p-8f, 0x1p+9f)));
 }
 
 // The same from e = exp(-|x|): the ratio is 1 - e(1 + e) / (2 + e(2 + e)) on the left and, without e^-2, which may
@@ -121,7 +122,8 @@ INVACT_FUNCTION float mish_float(float x) {
   const float b = value + select(left, 1.0f, 0.0f);
   const float quotient = divide<Math>(a * b, multiply_add(a, b + 1.0f, select(left, 2.0f, 1.0f)));
   const float product = max_propagate_nan(x, -exponent_bound) * (1.0f - quotient);
-  return select(left, e.significand_times(product) * power, product);
+  // Flushed to zero, the product and its multiple may be of different signs.
+  return copy_sign(select(left, e.significand_times(product) * power, product), float_bits(x) & float_sign_mask);
 }
 
 // log(1 + exp(beta * x)) / beta = max(x, 0) + log(1 + e) / beta, e = exp(-beta |x|). e carries 2^24, so that it is
