@@ -7,7 +7,14 @@
 
 INVACT_NAMESPACE_BEGIN
 
-// Rises from -alpha at -inf to +inf, its derivative continuous. alpha > 0.
+// Rises from -alpha at -inf to +inf, and so does its derivative, to 1.
+//
+// Domain         all of float; alpha in (2^-100, 2^100).
+// Storage        any.
+// Cost           forward 11 instructions, one a special function; float 31, none. Gradient 5; float 8.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 3.2 found. g: 2^-23.
+// NaN/inf/0      NaN; -alpha, where g = 0, and +inf; the zero of x's sign, where g = 1.
+// Source         the definition.
 struct celu {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

@@ -7,7 +7,16 @@
 
 INVACT_NAMESPACE_BEGIN
 
-// Rises from -alpha at -inf to +inf. alpha >= 0; the derivative at 0 is alpha, as autograd has it.
+// Rises from -alpha at -inf to +inf.
+//
+// Domain         all of float; alpha in [0, 2^100).
+// Storage        any.
+// Cost           forward 11 instructions, one of them a special function; float 25, none. Gradient 5.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 2.2 found. g: its own rounding.
+// NaN/inf/0      NaN; -alpha, where g = 0, and +inf; the zero of x's sign, where g = alpha, as autograd has
+//                it. So that +0 is x = 0 alone, an x > 0 that would round to it is stored as the smallest
+//                number.
+// Source         the definition.
 struct elu {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
@@ -20,7 +29,8 @@ struct elu {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::joined_at_zero<Format>(x, x, alpha * detail::expm1<coefficients_for::exp2m1_float, Format, Math>(x));
+    return detail::joined_at_zero<Format>(
+        x, x, alpha * detail::expm1<coefficients_for::exp2m1_float, Format, Math>(x));
   }
 
   template <class Format, int SpentBits, class Math>

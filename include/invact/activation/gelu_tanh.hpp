@@ -1,4 +1,5 @@
-// GELU by its tanh formula: f(x) = x/2 * (1 + tanh(u)) = x * sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3).
+// GELU by its tanh formula: f(x) = x/2 * (1 + tanh(u)) = x * sigmoid(2u), u = sqrt(2/pi) (x + 0.044715
+// x^3).
 #pragma once
 
 #include <invact/approx/logistic.hpp>
@@ -8,6 +9,13 @@ INVACT_NAMESPACE_BEGIN
 
 // Falls from -0 at -inf to y_min = -0.17004075057125405063906743... at the stationary point
 // T = -0.7524614220710162584879544432889160906054, then rises.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 10 instructions, two of them special functions; float 37, one.
+// Largest error  forward 0.51 ULP of 16-bit storage; float 4.
+// NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
+// Source         PyTorch's gelu(approximate='tanh'); T by Newton steps to 40 digits.
 struct gelu_tanh {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

@@ -8,6 +8,13 @@
 INVACT_NAMESPACE_BEGIN
 
 // Even: falls from +inf at -inf to 0 at T = 0, then rises.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 12 instructions, one of them a special function; float 39, one.
+// Largest error  forward 0.62 ULP of 16-bit storage; float 4, of 3.0 found.
+// NaN/inf/0      NaN; +inf for both infinities; +0 for both zeros.
+// Source         approx/hyperbolic.hpp; coefficients/hyperbolic.hpp is fitted.
 struct lisht {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::positive;
@@ -24,7 +31,8 @@ struct lisht {
     if constexpr (detail::is_narrow<Format>) {
       return detail::lisht_narrow<coefficients_for::tanh_narrow, Math>(x);
     } else {
-      return detail::lisht_float<coefficients_for::tanhshrink_float, coefficients_for::exp2m1_float, Math>(x);
+      return detail::lisht_float<coefficients_for::tanhshrink_float, coefficients_for::exp2m1_float, Math>(
+          x);
     }
   }
 };

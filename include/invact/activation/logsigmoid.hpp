@@ -7,7 +7,14 @@
 
 INVACT_NAMESPACE_BEGIN
 
-// Rises from -inf to -0 at +inf.
+// Rises from -inf to -0 at +inf: -softplus(-x).
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 13 instructions, one a special function; float 38, none. Gradient 8; float 22.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 2.3 found. g: 2^-19 of itself; float 4 ULP.
+// NaN/inf/0      NaN; -inf, where g = 1, and -0, where g = 0; -log(2) for both zeros.
+// Source         the definition.
 struct logsigmoid {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
@@ -16,8 +23,9 @@ struct logsigmoid {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return negated(detail::softplus<coefficients_for::log1p_narrow, coefficients_for::log1p_float, Format, Math>(
-        negated(x), 1.0f));
+    return negated(
+        detail::softplus<coefficients_for::log1p_narrow, coefficients_for::log1p_float, Format, Math>(
+            negated(x), 1.0f));
   }
 
   template <class Format, int SpentBits, class Math>

@@ -8,6 +8,13 @@ INVACT_NAMESPACE_BEGIN
 
 // Falls from -0 at -inf to y_min = -0.308843413017250406628760229... at the stationary point
 // T = -1.19243121451549521213758834042073940560, then rises.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 12 instructions, two of them special functions; float 35, one.
+// Largest error  forward 0.51 ULP of 16-bit storage; float 4, of 3.5 found.
+// NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
+// Source         the definition; T by Newton steps to 40 digits.
 struct mish {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

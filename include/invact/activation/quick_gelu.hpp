@@ -6,6 +6,13 @@
 INVACT_NAMESPACE_BEGIN
 
 // Falls from -0 at -inf to y_min = -0.16361019 at the stationary point T = -0.75115426, then rises.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           swish's, less one instruction.
+// Largest error  as of swish.
+// NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
+// Source         the definition.
 struct quick_gelu {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

@@ -7,6 +7,13 @@
 INVACT_NAMESPACE_BEGIN
 
 // Rises from +0 at -inf to 1 at +inf.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 4 instructions, two of them special functions; float 25, one. Gradient 2.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 2.3 found. g: its own rounding.
+// NaN/inf/0      NaN; +0 and 1, where g = 0; 1/2 for both zeros.
+// Source         the definition.
 struct sigmoid {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

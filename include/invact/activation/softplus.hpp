@@ -7,7 +7,14 @@
 
 INVACT_NAMESPACE_BEGIN
 
-// Rises from +0 at -inf to +inf. beta > 0.
+// Rises from +0 at -inf to +inf.
+//
+// Domain         all of float; beta in [2^-24, 2^100).
+// Storage        any.
+// Cost           forward 12 instructions, one a special function; float 42, none. Gradient 10; float 24.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 3.0 found. g: 2^-19 of itself; float 4 ULP.
+// NaN/inf/0      NaN; +0, where g = 0, and +inf, where g = 1; log(2) / beta for both zeros.
+// Source         the definition, with |x|; PyTorch's threshold of 20 changes no bit of float.
 struct softplus {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
@@ -20,7 +27,8 @@ struct softplus {
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    return detail::softplus<coefficients_for::log1p_narrow, coefficients_for::log1p_float, Format, Math>(x, beta);
+    return detail::softplus<coefficients_for::log1p_narrow, coefficients_for::log1p_float, Format, Math>(
+        x, beta);
   }
 
   template <class Format, int SpentBits, class Math>

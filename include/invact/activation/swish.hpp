@@ -9,6 +9,13 @@ INVACT_NAMESPACE_BEGIN
 
 // Falls from -0 at -inf to y_min = -0.27846454276107379510935873902298 / beta at the stationary point
 // T = -1.27846454276107379510935873902298 / beta, then rises.
+//
+// Domain         all of float; beta in (0, 2^100). Below 0.1 the last binades of the left tail vanish.
+// Storage        any.
+// Cost           forward 8 instructions, two of them special functions; float 31, one.
+// Largest error  forward 0.51 ULP of 16-bit storage; float 4.
+// NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
+// Source         the definition.
 struct swish {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

@@ -8,6 +8,13 @@
 INVACT_NAMESPACE_BEGIN
 
 // Rises from -1 at -inf to 1 at +inf.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 11 instructions, one of them a special function; float 32, one. Gradient 1.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 2.9 found. g: 2^-24.
+// NaN/inf/0      NaN; -1 and 1, where g = 0; the zero of x's sign.
+// Source         approx/hyperbolic.hpp; coefficients/hyperbolic.hpp is fitted.
 struct tanh {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

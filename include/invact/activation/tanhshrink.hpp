@@ -8,6 +8,13 @@
 INVACT_NAMESPACE_BEGIN
 
 // Rises from -inf to +inf, with f' = 0 at x = 0 alone: f(x) = x^3/3 - 2x^5/15 + ...
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 14 instructions, one of them a special function; float 38, one.
+// Largest error  forward 0.53 ULP of 16-bit storage; float 4, of 2.8 found.
+// NaN/inf/0      NaN; -inf and +inf; the zero of x's sign.
+// Source         approx/hyperbolic.hpp; coefficients/hyperbolic.hpp is fitted.
 struct tanhshrink {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

@@ -8,8 +8,8 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// A constant in two parts, so that a product with it rounds once. The low part is not negative, or infinity times
-// them would be a NaN.
+// A constant in two parts, so that a product with it rounds once. The low part is not negative, or infinity
+// times them would be a NaN.
 struct split_constant {
   float high, low;
 
@@ -23,8 +23,8 @@ struct split_constant {
   }
 };
 
-// x > 0 ? right : left. Where f' jumps at 0, +0 is stored for x = 0 alone, whose derivative is the left one: a positive
-// y in narrow storage is at least the smallest number of it.
+// x > 0 ? right : left. Where f' jumps at 0, +0 is stored for x = 0 alone, whose derivative is the left
+// one: a positive y in narrow storage is at least the smallest number of it.
 template <class Format>
 INVACT_FUNCTION float joined_at_zero(float x, float right, float left) {
   if constexpr (is_narrow<Format>) {
@@ -39,8 +39,8 @@ INVACT_FUNCTION float exponential_linear_gradient(float y, float slope, float al
   return select(is_above_zero(y), slope, max_propagate_nan(y + alpha, 0.0f));
 }
 
-// x > 0 ? x : alpha * (exp(x / alpha) - 1). Just below 0 it is x, where x / alpha may be subnormal. For float 1 / alpha
-// is taken in two parts.
+// x > 0 ? x : alpha * (exp(x / alpha) - 1). Just below 0 it is x, where x / alpha may be subnormal. For
+// float 1 / alpha is taken in two parts.
 template <class Table, class Format, class Math>
 INVACT_FUNCTION float celu(float x, float alpha) {
   float left;
@@ -49,7 +49,8 @@ INVACT_FUNCTION float celu(float x, float alpha) {
   } else {
     const float inverse = 1.0f / alpha;
     const float inverse_low = fused_multiply_add(-alpha, inverse, 1.0f) * inverse;
-    // Below, exp(x / alpha) is lost in the 1; and of an infinity the product with inverse_low could be a NaN.
+    // Below, exp(x / alpha) is lost in the 1; and of an infinity the product with inverse_low could be a
+    // NaN.
     const float kept = max_propagate_nan(x, -50.0f * alpha);
     left = alpha * expm1_float<Table, Math>(fused_multiply_add(kept, inverse, kept * inverse_low));
   }

@@ -1,4 +1,4 @@
-// exp(x) - 1, tanh and what is made of it, for storage of at most 10 mantissa bits ("narrow") and for float.
+// exp(x) - 1, tanh and what is made of it, for storage of up to 10 mantissa bits ("narrow") and for float.
 //
 // Narrow is computed to about 2^-17 of itself, float to its last bits; both relatively, where the result is
 // tiny too. The tables are coefficients/hyperbolic.hpp's.
@@ -34,8 +34,8 @@ INVACT_FUNCTION reduced_exponent reduce(float a, float b) {
 // A power of two below 2^-149 is 0, and one below 2^-126 where subnormals are flushed; e.exponent >= -151.
 INVACT_FUNCTION float power_of(scaled_exponential e) { return e.power_of_two(24) * 0x1p-24f; }
 
-// An exponent of 2 with what its fraction lacks. For small a, reduce() where Math::fuses() loses a * log2e_low where
-// it is added, always: a fifth of an ULP, which shows in the mean.
+// An exponent of 2 with what its fraction lacks. Where Math::fuses(), reduce() always loses a small a's
+// product with log2e_low where it adds it: a fifth of an ULP, which shows in the mean.
 struct rounded_exponent {
   float fraction, rest;
   int32 exponent;
@@ -63,7 +63,7 @@ INVACT_FUNCTION scaled_exponential unbiased_exp(float a, float b) {
   }
 }
 
-// exp(a) - 1 for a in [-80, 0], within 2 ULP. 2^f - 1 is formed so that only the last of its sums rounds it.
+// exp(a) - 1 for a in [-80, 0], within 2 ULP. Only the last sum of 2^f - 1 rounds it.
 template <class Table, class Math>
 INVACT_FUNCTION float expm1_of(float a) {
   if constexpr (Math::fuses()) {
@@ -86,7 +86,7 @@ INVACT_FUNCTION float expm1_of(float a) {
   }
 }
 
-// exp(x) - 1 for x <= 0 and NaN, within 2^-17 of itself. Near 0, where ex2's last bits would show, by series.
+// exp(x) - 1 for x <= 0 and NaN, within 2^-17 of itself; near 0, where ex2's last bits show, by series.
 template <class Math>
 INVACT_FUNCTION float expm1_narrow(float x) {
   const float far = Math::ex2(x * log2e) - 1.0f;
@@ -94,7 +94,7 @@ INVACT_FUNCTION float expm1_narrow(float x) {
   return select(is_less(x, -0x1p-5f), far, near);
 }
 
-// The same within 2 ULP. Next to 0 it is x, whose subnormal multiples would lose bits; x > 0 gives x as well.
+// The same within 2 ULP. Next to 0 it is x, whose subnormal multiples would lose bits; and for x > 0.
 template <class Table, class Math>
 INVACT_FUNCTION float expm1_float(float x) {
   const float far = expm1_of<Table, Math>(minimum(at_least(x, -40.0f), 0.0f));
@@ -141,16 +141,17 @@ INVACT_FUNCTION float tanh_float(float x) {
 template <class Table, class Math>
 INVACT_FUNCTION float lisht_narrow(float x) {
   const float square = x * x;
-  const float near = square * (horner(Table::numerator(), square) *
-                               Math::rcp(horner(Table::denominator(), square)));
+  const float near =
+      square * (horner(Table::numerator(), square) * Math::rcp(horner(Table::denominator(), square)));
   return select(is_less(absolute(x), 5.0f), near, absolute(x));
 }
-// For |x| < 1 as x^2 - x^4 times tanhshrink's polynomial, because tanh's own error and a product's could be 4 ULP.
+// For |x| < 1 as x^2 - x^4 times tanhshrink's polynomial: tanh's error and the product's could be 4 ULP.
 template <class Tanhshrink, class Exp2m1, class Math>
 INVACT_FUNCTION float lisht_float(float x) {
   const float a = absolute(x);
   const float square = x * x;
-  const float near = multiply_add(-square * square, horner(Tanhshrink::polynomial(), square - Tanhshrink::center), square);
+  const float near =
+      multiply_add(-square * square, horner(Tanhshrink::polynomial(), square - Tanhshrink::center), square);
   return select(is_less(a, 1.0f), near, a * tanh_magnitude<Exp2m1, Math>(x));
 }
 
@@ -158,8 +159,8 @@ INVACT_FUNCTION float lisht_float(float x) {
 template <class Table, class Math>
 INVACT_FUNCTION float tanhshrink_narrow(float x) {
   const float square = x * x;
-  const float near = (x * square) * (horner(Table::numerator(), square) *
-                                     Math::rcp(horner(Table::denominator(), square)));
+  const float near =
+      (x * square) * (horner(Table::numerator(), square) * Math::rcp(horner(Table::denominator(), square)));
   const float far = x - copy_sign(1.0f, float_bits(x) & float_sign_mask);
   return select(is_less(absolute(x), 5.0f), near, far);
 }
@@ -172,8 +173,8 @@ INVACT_FUNCTION float tanhshrink_float(float x) {
   const float near = (x * square) * horner(Table::polynomial(), square - Table::center);
   const scaled_exponential e = exp2_of(reduce<Math>(-2.0f * minimum(a, 16.0f)));
   const float power = e.power_of_two(0);
-  const float quotient = divide<Math>(e.significand_times(2.0f),
-                                      multiply_add(e.significand_times(1.0f), power, 1.0f));
+  const float quotient =
+      divide<Math>(e.significand_times(2.0f), multiply_add(e.significand_times(1.0f), power, 1.0f));
   // a >= 1 here, so that absolute() does nothing but keep -ffast-math from regrouping the sum.
   const float far = multiply_add(quotient, power, absolute(a - 1.0f));
   return select(is_less(a, 1.0f), near, copy_sign(far, float_bits(x) & float_sign_mask));

@@ -1,7 +1,8 @@
 // The logistic function, its integral softplus, and products of x with functions of exp(x): their forwards
 // for storage of at most 10 mantissa bits ("narrow") and for float.
 //
-// With subnormals flushed to zero every |y| below 2^-116 may be off by as much as itself, but keeps its sign.
+// With subnormals flushed to zero every |y| below 2^-116 may be off by as much as itself, but keeps its
+// sign.
 #pragma once
 
 #include <invact/approx/hyperbolic.hpp>
@@ -25,13 +26,12 @@ INVACT_FUNCTION float sigmoid_float(float x) {
   const scaled_exponential e = exp2_of(reduce<Math>(-minimum(absolute(x), exponent_bound)));
   const float significand = e.significand_times(1.0f), power = power_of(e);
   const bool left = is_less(x, 0.0f);
-  const float v =
-      divide<Math>(select(left, significand, 1.0f), multiply_add(significand, power, 1.0f));
+  const float v = divide<Math>(select(left, significand, 1.0f), multiply_add(significand, power, 1.0f));
   return restore_nan(carry_nan(v * select(left, power, 1.0f), x), x);
 }
 
-// x / (1 + exp(-beta * x)), as silu_evaluator forms it; both sides of the quotient carry 2^-10, which serves
-// every beta above 0.1.
+// x / (1 + exp(-beta * x)), as silu_evaluator forms it; both sides of the quotient carry 2^-10, which
+// serves every beta above 0.1.
 template <class Math>
 INVACT_FUNCTION float swish_narrow(float x, float beta) {
   const float kept = max_propagate_nan(x, -104.0f * Math::rcp(beta));
@@ -39,8 +39,8 @@ INVACT_FUNCTION float swish_narrow(float x, float beta) {
   return (kept * 0x1p-10f) * Math::rcp(0x1p-10f + e);
 }
 
-// max(x, -0) - a * e / (1 + e), e = exp(-beta * a), a = |x|, as silu_float_evaluator forms it. beta * a is taken in
-// two parts.
+// max(x, -0) - a * e / (1 + e), e = exp(-beta * a), a = |x|, as silu_float_evaluator forms it. beta * a is
+// taken in two parts.
 template <class Math>
 INVACT_FUNCTION float swish_float(float x, float beta) {
   const float a = minimum(absolute(x), exponent_bound / beta);
@@ -48,7 +48,8 @@ INVACT_FUNCTION float swish_float(float x, float beta) {
   const float product_low = fused_multiply_add(beta, a, negated(product));
   const scaled_exponential e = exp2_of(reduce<Math>(negated(product), negated(product_low)));
   const float power = power_of(e);
-  const float v = divide<Math>(e.significand_times(a), multiply_add(e.significand_times(1.0f), power, 1.0f));
+  const float v =
+      divide<Math>(e.significand_times(a), multiply_add(e.significand_times(1.0f), power, 1.0f));
   return positive_part_minus_product(x, v, power);
 }
 
@@ -80,8 +81,8 @@ INVACT_FUNCTION scaled_exponential gelu_tanh_exponential(float a) {
     const float n = sum - magic;
     const float fraction = fused_multiply_add(cube, -cubic, negated(n)) + first.fraction;
     const float low = fused_multiply_add(cube_low, -cubic, cube * -cubic_low);
-    return exp2_of({fraction + low,
-                    first.exponent + static_cast<int32>(float_bits(sum)) - static_cast<int32>(float_bits(magic))});
+    return exp2_of({fraction + low, first.exponent + static_cast<int32>(float_bits(sum)) -
+                                        static_cast<int32>(float_bits(magic))});
   } else {
     // In double, as two floats; the mask keeps -ffast-math from seeing that one is the other's rounding.
     constexpr double linear = 1.5957691216057307, cubic = 0.071354816272600249;
@@ -97,11 +98,13 @@ INVACT_FUNCTION float gelu_tanh_float(float x) {
   const float a = minimum(absolute(x), 10.7f);
   const scaled_exponential e = gelu_tanh_exponential<Math>(a);
   const float power = power_of(e);
-  const float v = divide<Math>(e.significand_times(a), multiply_add(e.significand_times(1.0f), power, 1.0f));
+  const float v =
+      divide<Math>(e.significand_times(a), multiply_add(e.significand_times(1.0f), power, 1.0f));
   return positive_part_minus_product(x, v, power);
 }
 
-// x * n / (n + 2), n = e(e + 2), e = exp(x). e carries 2^8, and n 2^16, so that n is normal as long as y is.
+// x * n / (n + 2), n = e(e + 2), e = exp(x). e carries 2^8, and n 2^16, so that n is normal as long as y
+// is.
 template <class Math>
 INVACT_FUNCTION float mish_narrow(float x) {
   const float kept = max_propagate_nan(x, -100.0f);
@@ -111,8 +114,8 @@ INVACT_FUNCTION float mish_narrow(float x) {
   return (kept * 0x1p-8f) * absolute(n * Math::rcp(multiply_add(n, 0x1p-8f, 0x1p+9f)));
 }
 
-// The same from e = exp(-|x|): the ratio is 1 - e(1 + e) / (2 + e(2 + e)) on the left and, without e^-2, which may
-// overflow, 1 - 2e^2 / (1 + 2e(1 + e)) on the right.
+// The same from e = exp(-|x|): the ratio is 1 - e(1 + e) / (2 + e(2 + e)) on the left and, without e^-2,
+// which may overflow, 1 - 2e^2 / (1 + 2e(1 + e)) on the right.
 template <class Math>
 INVACT_FUNCTION float mish_float(float x) {
   const scaled_exponential e = exp2_of(reduce<Math>(-minimum(absolute(x), exponent_bound)));
@@ -123,11 +126,12 @@ INVACT_FUNCTION float mish_float(float x) {
   const float quotient = divide<Math>(a * b, multiply_add(a, b + 1.0f, select(left, 2.0f, 1.0f)));
   const float product = max_propagate_nan(x, -exponent_bound) * (1.0f - quotient);
   // Flushed to zero, the product and its multiple may be of different signs.
-  return copy_sign(select(left, e.significand_times(product) * power, product), float_bits(x) & float_sign_mask);
+  return copy_sign(select(left, e.significand_times(product) * power, product),
+                   float_bits(x) & float_sign_mask);
 }
 
-// log(1 + exp(beta * x)) / beta = max(x, 0) + log(1 + e) / beta, e = exp(-beta |x|). e carries 2^24, so that it is
-// normal as long as y is, for every beta above 2^-24.
+// log(1 + exp(beta * x)) / beta = max(x, 0) + log(1 + e) / beta, e = exp(-beta |x|). e carries 2^24, so
+// that it is normal as long as y is, for every beta above 2^-24.
 template <class Table, class Math>
 INVACT_FUNCTION float softplus_narrow(float x, float beta) {
   const float scaled = Math::ex2(multiply_add(absolute(x), -log2e * beta, 24.0f));
@@ -145,7 +149,8 @@ INVACT_FUNCTION float softplus_float(float x, float beta) {
   const float product_low = fused_multiply_add(beta, a, negated(product));
   const scaled_exponential e = unbiased_exp<Math>(negated(product), negated(product_low));
   const float significand = e.significand_times(1.0f), power = power_of(e);
-  const float logarithm = significand * horner(Table::polynomial(), multiply_add(significand, power, -Table::center));
+  const float logarithm =
+      significand * horner(Table::polynomial(), multiply_add(significand, power, -Table::center));
   const float v = fused_multiply_add(logarithm, inverse, logarithm * inverse_low);
   return multiply_add(v, power, max_propagate_nan(x, 0.0f));
 }
