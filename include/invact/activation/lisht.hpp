@@ -12,7 +12,7 @@ INVACT_NAMESPACE_BEGIN
 // Domain         all of float.
 // Storage        any.
 // Cost           forward 12 instructions, one of them a special function; float 39, one.
-// Largest error  forward 0.62 ULP of 16-bit storage; float 4, of 3.0 found.
+// Largest error  forward 0.62 ULP of 16-bit storage; float 4, of 3.1 found.
 // NaN/inf/0      NaN; +inf for both infinities; +0 for both zeros.
 // Source         approx/hyperbolic.hpp; coefficients/hyperbolic.hpp is fitted.
 struct lisht {

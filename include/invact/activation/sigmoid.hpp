@@ -11,7 +11,7 @@ INVACT_NAMESPACE_BEGIN
 // Domain         all of float.
 // Storage        any.
 // Cost           forward 4 instructions, two of them special functions; float 25, one. Gradient 2.
-// Largest error  0.51 ULP of 16-bit storage; float 4, of 2.3 found. g: its own rounding.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 2.5 found. g: its own rounding.
 // NaN/inf/0      NaN; +0 and 1, where g = 0; 1/2 for both zeros.
 // Source         the definition.
 struct sigmoid {

@@ -12,7 +12,7 @@ INVACT_NAMESPACE_BEGIN
 // Domain         all of float; beta in [2^-24, 2^100).
 // Storage        any.
 // Cost           forward 12 instructions, one a special function; float 42, none. Gradient 10; float 24.
-// Largest error  0.51 ULP of 16-bit storage; float 4, of 3.0 found. g: 2^-19 of itself; float 4 ULP.
+// Largest error  0.51 ULP of 16-bit storage; float 4, of 3.2 found. g: 2^-19 of itself; float 4 ULP.
 // NaN/inf/0      NaN; +0, where g = 0, and +inf, where g = 1; log(2) / beta for both zeros.
 // Source         the definition, with |x|; PyTorch's threshold of 20 changes no bit of float.
 struct softplus {
