@@ -10,7 +10,8 @@ INVACT_NAMESPACE_BEGIN
 // Storage        any; an x in (-3, 3) whose y would be stored as 0 or 1 is stored as the number beside it.
 // Cost           forward 6 instructions; gradient 4.
 // Largest error  forward 0.5 ULP, next to 1 one, in float 1.34; gradient 0.
-// NaN/inf        NaN; 1, and +0 for -inf. g = 0 at x = -3 and 3, as autograd has it, and 1/6, rounded, between.
+// NaN/inf        NaN; 1, and +0 for -inf. g = 0 at x = -3 and 3, as autograd has it, and 1/6, rounded,
+//                between.
 struct hardsigmoid {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
@@ -29,7 +30,7 @@ struct hardsigmoid {
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
-    return detail::slope_if(detail::is_between_zero_and(1.0f, y), 1.0f / 6.0f, y);
+    return detail::slope_if(is_between(y, 0.0f, 1.0f), 1.0f / 6.0f, y);
   }
 };
 static_assert(is_activation_v<hardsigmoid>);

@@ -20,7 +20,8 @@ struct relu6 {
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
     if constexpr (detail::is_narrow<Format>) {
-      const float sloped = smaller(detail::apart_from_zero<Format>(x), 6.0f - 4.0f * detail::epsilon<Format>);
+      constexpr float below_six = 6.0f - 4.0f * detail::epsilon<Format>;
+      const float sloped = smaller(detail::apart_from_zero<Format>(x), below_six);
       return select(is_at_most(x, 0.0f), 0.0f, select(is_at_least(x, 6.0f), 6.0f, sloped));
     } else {
       return select(is_at_most(x, 0.0f), 0.0f, smaller(x, 6.0f));
@@ -29,7 +30,7 @@ struct relu6 {
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
-    return detail::slope_if(detail::is_between_zero_and(6.0f, y), 1.0f, y);
+    return detail::slope_if(is_between(y, 0.0f, 6.0f), 1.0f, y);
   }
 };
 static_assert(is_activation_v<relu6>);

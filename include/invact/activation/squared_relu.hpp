@@ -7,10 +7,11 @@
 INVACT_NAMESPACE_BEGIN
 
 // Domain         all of float.
-// Storage        any; an x > 0 whose y would be stored as 0 is stored as the format's smallest number. In float y = 0,
-//                and so g = 0, up to x = 2^-75.
+// Storage        any; an x > 0 whose y would be stored as 0 is stored as the format's smallest number. In
+//                float y = 0, and so g = 0, up to x = 2^-75.
 // Cost           forward 4 instructions, in float 2; gradient one special function and 3.
-// Largest error  forward 0.5 ULP, next to 0 one; gradient 1.00 times the floor in storage of 16 bits, in float 3 ULP.
+// Largest error  forward 0.5 ULP, next to 0 one; gradient 1.00 times the floor in storage of 16 bits, in
+//                float 3 ULP.
 // NaN/inf/0      NaN; +inf, where g = inf too, and +0 for -inf; both zeros give +0, where g = 0.
 struct squared_relu {
   static constexpr int pieces = 1;

@@ -1,6 +1,6 @@
-// Constant pieces, whose gradient is constant too: y alone must tell them from the sloped pieces beside them. So a y
-// on a sloped piece is never stored as the value of a constant one, but as the value of the storage format next to
-// it. Else 1e-9 would become 0 in half, and ReLU's gradient 0 with it.
+// Constant pieces, whose gradient is constant too: y alone must tell them from the sloped pieces beside
+// them. So a y on a sloped piece is never stored as the value of a constant one, but as the value of the
+// storage format next to it. Else 1e-9 would become 0 in half, and ReLU's gradient 0 with it.
 //
 // In float most need no care, as y differs from the constant already.
 #pragma once
@@ -35,32 +35,40 @@ inline constexpr float least = power_of_two(min_exponent<Format>() - Format::man
 template <class Format>
 inline constexpr float epsilon = power_of_two(-Format::mantissa_bits);
 
-// What `x` is stored as, and the values of Format next to that.
+// What x is stored as.
 template <class Format>
-struct stored_value {
-  int32 ordinal;
+INVACT_FUNCTION float stored_value(float x) {
+  return Format::load(Format::round(x));
+}
 
-  INVACT_FUNCTION explicit stored_value(float x) {
+// The numbers of Format next to what x is stored as.
+template <class Format>
+struct neighbours {
+  float below, above;
+
+  INVACT_FUNCTION explicit neighbours(float x) {
     const uint32 code = Format::round(x);
-    const int32 magnitude = static_cast<int32>(code & (Format::sign - 1u));
-    ordinal = (code & Format::sign) != 0 ? -magnitude : magnitude;
+    const uint32 magnitude = code & (Format::sign - 1u);
+    const uint32 ordinal = select((code & Format::sign) != 0, 0u - magnitude, magnitude);
+    below = at(ordinal - 1u);
+    above = at(ordinal + 1u);
   }
 
-  INVACT_FUNCTION float at(int32 o) const {
-    const uint32 code = o < 0 ? static_cast<uint32>(-o) | Format::sign : static_cast<uint32>(o);
-    return Format::load(static_cast<typename Format::code>(code));
+ private:
+  INVACT_FUNCTION static float at(uint32 ordinal) {
+    const bool negative = static_cast<int32>(ordinal) < 0;
+    return Format::load(
+        static_cast<typename Format::code>(select(negative, (0u - ordinal) | Format::sign, ordinal)));
   }
-  INVACT_FUNCTION float value() const { return at(ordinal); }
-  INVACT_FUNCTION float below() const { return at(ordinal - 1); }
-  INVACT_FUNCTION float above() const { return at(ordinal + 1); }
 };
 
-// y, or where it would be stored as `flat` is the number of Format next to that on y's side; above where y is equal to
-// it. A NaN y stays. `flat` must be finite in Format; what depends on it alone is the same for all elements.
+// y, or where it would be stored as `flat` is the number of Format next to that on y's side; above where y
+// is equal to it. A NaN y stays. `flat` must be finite in Format; what depends on it alone is the same for
+// all elements.
 template <class Format>
 INVACT_FUNCTION float apart_from(float y, float flat) {
-  const stored_value<Format> stored(flat);
-  return select(is_at_least(y, flat), larger(y, stored.above()), smaller(y, stored.below()));
+  const neighbours<Format> beside(flat);
+  return select(is_at_least(y, flat), larger(y, beside.above), smaller(y, beside.below));
 }
 
 // The same of a y > 0 and the constant 0. In float a y > 0 is not 0.
@@ -78,10 +86,9 @@ INVACT_FUNCTION float slope_if(bool is_sloped, float slope, float y) {
   return restore_nan(carry_nan(select(is_sloped, slope, 0.0f), y), y);
 }
 
-// 0 < y < bound, for a positive bound.
-INVACT_FUNCTION bool is_between_zero_and(float bound, float y) {
-  const bool is_below = static_cast<int32>(float_bits(y)) < static_cast<int32>(float_bits(bound));
-  return is_above_zero(y) & is_below;
+// A magnitude, whose sign bit is clear, with that of x.
+INVACT_FUNCTION float with_sign_of(float x, float magnitude) {
+  return float_from_bits(float_bits(magnitude) | (float_bits(x) & float_sign_mask));
 }
 
 // slope * x for x <= 0, a zero for -inf where the slope is 0; a NaN too.
@@ -90,7 +97,8 @@ INVACT_FUNCTION float scaled(float x, float slope) {
   return max_propagate_nan(x, float_from_bits(lowest)) * slope;
 }
 
-// The x <= 0 with scaled(x, slope) = y, and 0 where y is not scaled or the slope is 0 or subnormal; a NaN where y is.
+// The x <= 0 with scaled(x, slope) = y, and 0 where y is not scaled or the slope is 0 or subnormal; a NaN
+// where y is.
 INVACT_FUNCTION float unscaled(float y, float slope, bool is_scaled) {
   const bool lost = is_less(absolute(slope), 0x1p-126f);
   const float inverse = 1.0f / select(lost, 1.0f, slope);

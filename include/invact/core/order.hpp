@@ -1,5 +1,5 @@
-// Comparisons in which a subnormal counts as what it is, although the flags make the processor take it for 0:
-// what decides whether a gradient is 0 uses these, so that the smallest numbers keep theirs.
+// Comparisons in which a subnormal counts as what it is, although the flags make the processor take it for
+// 0: what decides whether a gradient is 0 uses these, so that the smallest numbers keep theirs.
 #pragma once
 
 #include <invact/core/bits.hpp>
@@ -48,6 +48,22 @@ INVACT_FUNCTION bool is_at_least(float x, float bound) {
 #else
   const bool is_number = !is_nan(x);
   return (detail::ordinal(x) >= detail::ordinal(bound)) & is_number;
+#endif
+}
+
+// low < x < high, for bounds that are not NaN; false for a NaN x.
+INVACT_FUNCTION bool is_between(float x, float low, float high) {
+#if INVACT_DEVICE_CODE
+  uint32 r;
+  asm("{ .reg .pred p, q; setp.gt.f32 p, %1, %2; setp.lt.and.f32 q, %1, %3, p; selp.u32 %0, 1, 0, q; }"
+      : "=r"(r)
+      : "f"(x), "f"(low), "f"(high));
+  return r != 0;
+#else
+  const bool is_above = detail::ordinal(x) > detail::ordinal(low);
+  const bool is_below = detail::ordinal(x) < detail::ordinal(high);
+  const bool is_number = !is_nan(x);
+  return is_above & is_below & is_number;
 #endif
 }
 
