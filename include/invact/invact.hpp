@@ -5,6 +5,7 @@
 #include <invact/activation/catalogue.hpp>
 #include <invact/approx/polynomial.hpp>
 #include <invact/approx/rational.hpp>
+#include <invact/core/float8.hpp>
 #include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
 #include <invact/op/inverted.hpp>

@@ -27,7 +27,7 @@ struct hardshrink {
     const float a = absolute(x);
     float y = x;
     if constexpr (detail::is_narrow<Format>)
-      y = detail::with_sign_of(x, detail::apart_from_zero<Format>(a));
+      y = copy_sign(detail::apart_from_zero<Format>(a), float_bits(x) & float_sign_mask);
     return select(is_at_most(a, lambda), 0.0f, y);
   }
 

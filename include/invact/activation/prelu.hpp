@@ -38,7 +38,7 @@ struct prelu {
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32 piece) const {
     const float g = select_by_bit(is_left(y, piece), slope, 1.0f);
-    return restore_nan(detail::with_sign_of(g, carry_nan(absolute(g), y)), y);
+    return restore_nan(copy_sign(carry_nan(absolute(g), y), float_bits(g) & float_sign_mask), y);
   }
 
   // df/dslope: x on the left, where it is y / slope; 0 on the right. A slope of 0 keeps nothing of x and

@@ -26,7 +26,7 @@ struct softshrink {
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
     const float a = absolute(x);
-    const float y = detail::with_sign_of(x, detail::apart_from_zero<Format>(a - lambda));
+    const float y = copy_sign(detail::apart_from_zero<Format>(a - lambda), float_bits(x) & float_sign_mask);
     return select(is_at_most(a, lambda), 0.0f, y);
   }
 

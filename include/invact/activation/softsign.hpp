@@ -31,7 +31,7 @@ struct softsign {
     } else {
       y = detail::divide<Math>(negated(kept), divisor);
     }
-    return detail::with_sign_of(x, y);
+    return copy_sign(y, float_bits(x) & float_sign_mask);
   }
 
   template <class Format, int SpentBits, class Math>

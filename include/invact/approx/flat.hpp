@@ -86,11 +86,6 @@ INVACT_FUNCTION float slope_if(bool is_sloped, float slope, float y) {
   return restore_nan(carry_nan(select(is_sloped, slope, 0.0f), y), y);
 }
 
-// A magnitude, whose sign bit is clear, with that of x.
-INVACT_FUNCTION float with_sign_of(float x, float magnitude) {
-  return float_from_bits(float_bits(magnitude) | (float_bits(x) & float_sign_mask));
-}
-
 // slope * x for x <= 0, a zero for -inf where the slope is 0; a NaN too.
 INVACT_FUNCTION float scaled(float x, float slope) {
   const uint32 lowest = select(float_bits(slope) << 1 == 0, 0xff7fffffu, 0xff800000u);

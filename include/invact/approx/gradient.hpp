@@ -11,8 +11,6 @@
 //       carries the bits that y * scale would round. The offset holds the fitted shift of y_min.
 //   left_offset   where one polynomial serves both pieces, the left's offset: it differs where the
 //       packing gives the pieces different codes
-//   least   optional: u is at least this, which is then the middle of the cell of y_min, where a shift cannot
-//       serve that cell and the next; one instruction more
 // An underflow on the left piece is stored as -0 or, in the mantissa bit's packing, as the smallest odd code
 // that is kept: both give g = 0, by one of
 //   vanishing     left-piece magnitudes up to it give 0
@@ -23,84 +21,40 @@
 #pragma once
 
 #include <invact/approx/polynomial.hpp>
-#include <invact/core/closed_form.hpp>
 #include <invact/core/math.hpp>
 
 INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-template <class Table, class = void>
-inline constexpr bool has_least = false;
+// u of the table, clamped to [0, 1].
 template <class Table>
-inline constexpr bool has_least<Table, void_t<decltype(declval<const Table&>().least)>> = true;
-
-// u of the table, clamped to [least, 1].
-template <class Table>
-INVACT_FUNCTION float scaled_offset(const Table& table, float y, float offset) {
-  const float u = saturated_multiply_add(y - table.center, table.scale, offset);
-  if constexpr (has_least<Table>) {
-    return carry_nan(at_least(u, table.least), y);
-  } else {
-    return carry_nan(u, y);
-  }
+INVACT_FUNCTION float scaled_offset(float y, float offset) {
+  return carry_nan(saturated_multiply_add(y - Table::center, Table::scale, offset), y);
 }
 
 // 0 where an underflow on the left piece was stored, else g. As signed integers, the codes from -0 on rise
 // with the magnitude, and no positive value is below them.
 template <class Table>
-INVACT_FUNCTION float without_vanished(const Table& table, float g, float y, uint32 piece) {
-  const int32 last = static_cast<int32>(float_bits(table.vanishing) | float_sign_mask);
+INVACT_FUNCTION float without_vanished(float g, float y, uint32 piece) {
+  const int32 last = static_cast<int32>(float_bits(Table::vanishing) | float_sign_mask);
   return select_by_bit(piece, select(static_cast<int32>(float_bits(y)) <= last, 0.0f, g), g);
 }
 
 // On the left piece log2(y_min / y), at least 0; else `otherwise`. log2_minimum is log2(-y_min), with a
 // fitted shift; the logarithm's argument is kept above `smallest`, if that is not 0.
-template <class Math, class Table>
-INVACT_FUNCTION float log_ratio(const Table& table, float y, uint32 piece, float otherwise) {
+template <class Table, class Math>
+INVACT_FUNCTION float log_ratio(float y, uint32 piece, float otherwise) {
   const float magnitude = absolute(y);
-  const float kept = table.smallest > 0.0f ? at_least(magnitude, table.smallest) : magnitude;
-  return at_least_if(piece, table.log2_minimum - Math::lg2(kept), 0.0f, otherwise);
+  const float kept = Table::smallest > 0.0f ? at_least(magnitude, Table::smallest) : magnitude;
+  return at_least_if(piece, Table::log2_minimum - Math::lg2(kept), 0.0f, otherwise);
 }
 
 // y * factor on the left piece, else `right`.
 template <class Table>
-INVACT_FUNCTION float with_left(const Table& table, float y, uint32 piece, float factor, float right) {
-  const float multiplier = table.flush_scale < 1.0f ? flushing_multiply(y, table.flush_scale) : y;
+INVACT_FUNCTION float with_left(float y, uint32 piece, float factor, float right) {
+  const float multiplier = Table::flush_scale < 1.0f ? flushing_multiply(y, Table::flush_scale) : y;
   return multiply_if(piece, multiplier, factor, right);
-}
-
-template <class Math, class Table>
-INVACT_FUNCTION float signed_root(const Table& table, float y, uint32 piece) {
-  const float offset = select_by_bit(piece, table.left_offset, table.offset);
-  const float root = Math::sqrt(scaled_offset(table, y, offset));
-  const float g = horner(Table::polynomial(), select_by_bit(piece, -root, root));
-  return restore_nan(without_vanished(table, g, y, piece), y);
-}
-
-// Of tables whose `offset` serves both pieces.
-template <class Math, class Table>
-INVACT_FUNCTION float log_root(const Table& table, float y, uint32 piece) {
-  const float u = scaled_offset(table, y, table.offset);
-  const float root = Math::sqrt(log_ratio<Math>(table, y, piece, u));
-  const float right = horner(Table::right(), root);
-  return restore_nan(with_left(table, y, piece, horner(Table::left(), root), right), y);
-}
-
-// left_y is what the left polynomial is multiplied by: y, or a multiple of it.
-template <class Math, class Table>
-INVACT_FUNCTION float joint(const Table& table, float y, float left_y, uint32 piece) {
-  const float offset = select_by_bit(piece, table.left_offset, table.offset);
-  const float u = scaled_offset(table, y, offset);
-  const float root = Math::sqrt(u);
-  const float from_middle = select_by_bit(piece, -root, root) - table.middle_center;
-  const float middle = horner(Table::middle(), from_middle);
-  const float log_root = Math::sqrt(log_ratio<Math>(table, y, piece, u));
-  const float left = left_y * horner(Table::left(), log_root - table.left_center);
-  const float right = horner(Table::right(), root - table.right_center);
-  const float far = select_by_bit(piece, left, right);
-  const float g = select(is_less(absolute(from_middle), table.middle_width), middle, far);
-  return restore_nan(without_vanished(table, g, y, piece), y);
 }
 
 }  // namespace detail
@@ -110,7 +64,10 @@ template <class Table, class Math = native_math>
 struct signed_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    return detail::signed_root<Math>(Table{}, y, piece);
+    const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
+    const float root = Math::sqrt(detail::scaled_offset<Table>(y, offset));
+    const float g = horner(Table::polynomial(), select_by_bit(piece, -root, root));
+    return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };
 
@@ -119,9 +76,9 @@ template <class Table, class Math = native_math>
 struct split_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    const float t = Math::sqrt(detail::scaled_offset(Table{}, y, Table::offset));
+    const float t = Math::sqrt(detail::scaled_offset<Table>(y, Table::offset));
     const float right = horner(Table::right(), t);
-    return restore_nan(detail::with_left(Table{}, y, piece, horner(Table::left(), t), right), y);
+    return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), t), right), y);
   }
 };
 
@@ -132,7 +89,10 @@ template <class Table, class Math = native_math>
 struct log_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    return detail::log_root<Math>(Table{}, y, piece);
+    const float u = detail::scaled_offset<Table>(y, Table::offset);
+    const float root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
+    const float right = horner(Table::right(), root);
+    return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), root), right), y);
   }
 };
 
@@ -144,7 +104,17 @@ template <class Table, class Math = native_math>
 struct joint_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
-    return detail::joint<Math>(Table{}, y, y, piece);
+    const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
+    const float u = detail::scaled_offset<Table>(y, offset);
+    const float root = Math::sqrt(u);
+    const float from_middle = select_by_bit(piece, -root, root) - Table::middle_center;
+    const float middle = horner(Table::middle(), from_middle);
+    const float log_root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
+    const float left = y * horner(Table::left(), log_root - Table::left_center);
+    const float right = horner(Table::right(), root - Table::right_center);
+    const float far = select_by_bit(piece, left, right);
+    const float g = select(is_less(absolute(from_middle), Table::middle_width), middle, far);
+    return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };
 

@@ -4,8 +4,8 @@
 //   template <> struct invact::storage_traits<my::fp8> : invact::e4m3_storage<my::fp8> {};
 //
 // Rounding is to nearest, ties to even, and saturates, as the device's cvt.rn.satfinite does: what is beyond the
-// largest number, infinities too, becomes the largest number of its sign. A NaN becomes the code 0x7f, the same NaN in both
-// formats. y of any size belongs to a scaled op (op/scaled.hpp).
+// largest number, infinities too, becomes the largest number of its sign. A NaN becomes the code 0x7f, the same
+// NaN in both formats.
 #pragma once
 
 #include <invact/core/fragment.hpp>
@@ -64,8 +64,6 @@ struct e4m3_format {
   static constexpr code sign = 0x80u;
   static constexpr code infinity = 0x7fu;  // the first code that is not finite: NaN
   static constexpr code min_normal = 0x08u;
-  // Whose tables of coefficients serve this format too.
-  using fitted = bfloat16_format;
 
   INVACT_FUNCTION static float load(code c) {
 #if INVACT_DETAIL_CONVERTS_FLOAT8
@@ -118,7 +116,6 @@ struct e5m2_format {
   static constexpr code sign = 0x80u;
   static constexpr code infinity = 0x7cu;  // never the result of rounding
   static constexpr code min_normal = 0x04u;
-  using fitted = bfloat16_format;
 
   INVACT_FUNCTION static float load(code c) {
     return binary16_format::load(static_cast<uint16>(static_cast<uint32>(c) << 8));

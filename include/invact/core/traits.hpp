@@ -2,8 +2,6 @@
 #pragma once
 
 #include <invact/core/closed_form.hpp>
-#include <invact/core/float8.hpp>
-#include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -14,7 +12,6 @@ enum class ambiguous_range {
   none,      // f is monotone: no index is stored at all
   negative,  // sign bit set, so -0 counts (GELU, SiLU, Mish)
   positive,  // sign bit clear, so +0 counts (LiSHT)
-  any,       // every finite y (three pieces, one of them falling)
 };
 
 // Which of the shipped approximants an op decodes with; a class of your own may stand in their place.
@@ -25,8 +22,8 @@ struct default_evaluator {};  // the forward evaluator that the activation has f
 
 namespace detail {
 
-// What a choice means for an activation that computes itself; otherwise the choice is a class of its own.
-template <class Choice, class Own, bool IsOwn>
+// The activation's own class for one of the choices above, where it has one; else the choice itself is the class.
+template <class Choice, class Own, bool HasOwn>
 struct choice_or_own {
   using type = Choice;
 };
@@ -77,25 +74,6 @@ template <class T>
 inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(declval<const T&>())),
                                             typename storage_traits<T>::format>> = true;
 
-// The format whose tables of coefficients serve `Format`: itself, or what it names as `fitted`.
-template <class Format, class = void>
-struct fitted_format {
-  using type = Format;
-};
-template <class Format>
-struct fitted_format<Format, void_t<typename Format::fitted>> {
-  using type = typename Format::fitted;
-};
-template <bool Own, class Format>
-using table_format = typename conditional<Own, Format, typename fitted_format<Format>::type>::type;
-
-// A format whose codes convert two at a time, as FP8's do: it has load_pair() and a round_pair() of codes.
-template <class Format, class = void>
-inline constexpr bool converts_codes_in_pairs = false;
-template <class Format>
-inline constexpr bool converts_codes_in_pairs<
-    Format, void_t<decltype(Format::load_pair(Format::round_pair(0.0f, 0.0f)))>> = true;
-
 // A 16-bit format that has round_pair() and truncate_pair().
 template <class Format, class = void>
 inline constexpr bool converts_pairs = false;
@@ -136,21 +114,6 @@ inline constexpr bool encodes_pairs<Packing, Activation, Format,
                                     void_t<decltype(Packing::template encodes_pairs<Activation, Format>)>> =
     Packing::template encodes_pairs<Activation, Format>;
 
-// Packing keeps more of y than its code, as refined_bitmask does: it has refine() and reconstruct(), whose y is for
-// an approximant of `decoded_format`.
-template <class Packing, class = void>
-inline constexpr bool refines = false;
-template <class Packing>
-inline constexpr bool refines<Packing, void_t<typename Packing::decoded_format>> = true;
-template <class Packing, class Format, bool Refines = refines<Packing>>
-struct decoded_format {
-  using type = Format;
-};
-template <class Packing, class Format>
-struct decoded_format<Packing, Format, true> {
-  using type = typename Packing::decoded_format;
-};
-
 template <class T, class Activation, class = void>
 inline constexpr bool has_evaluator = false;
 template <class T, class Activation>
@@ -164,13 +127,6 @@ template <class T, class Activation>
 inline constexpr bool has_approximant<
     T, Activation,
     void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f, 0u)))>> = true;
-
-// In place of evaluate(), T has `float evaluate_code(code, uint32 piece) const`, as table_approximant has.
-template <class T, class Code, class = void>
-inline constexpr bool decodes_codes = false;
-template <class T, class Code>
-inline constexpr bool decodes_codes<
-    T, Code, void_t<decltype(static_cast<float>(declval<const T&>().evaluate_code(Code{}, 0u)))>> = true;
 
 }  // namespace detail
 
@@ -203,6 +159,5 @@ template <class Activation>
 inline constexpr int piece_bits_v = detail::ceil_log2(Activation::pieces);
 
 static_assert(is_storage_v<float> && is_storage_v<binary16> && is_storage_v<bfloat16>);
-static_assert(is_storage_v<float8_e4m3> && is_storage_v<float8_e5m2>);
 
 INVACT_NAMESPACE_END

@@ -22,16 +22,6 @@ struct bitmask {
     return Format::round(y);
   }
 
-  // encode() of two elements, where the format converts so.
-  template <class Activation, class Format>
-  static constexpr bool encodes_pairs = detail::converts_codes_in_pairs<Format>;
-  template <class Activation, class Format>
-  INVACT_FUNCTION static fragment<typename Format::code, 2> encode_pair(float first, float second,
-                                                                        uint32 /*first_piece*/,
-                                                                        uint32 /*second_piece*/) {
-    return Format::round_pair(first, second);
-  }
-
   // The piece of a stored element whose mask bits are `mask`.
   template <class Activation, class Format>
   INVACT_FUNCTION static uint32 decode(typename Format::code /*code*/, uint32 mask) {

@@ -148,7 +148,7 @@ struct mantissa_bit {
       return (code & Format::sign) == 0;
     } else {
       static_cast<void>(code);
-      return Activation::ambiguous == ambiguous_range::any;
+      return false;
     }
   }
 
