@@ -1,13 +1,12 @@
 #include <algorithm>
-#include <cmath>
-#include <string>
+#include <vector>
 
 #include <invact/invact.hpp>
 
 #include "support/bounds.hpp"
 #include "support/catch.hpp"
-#include "support/perturbed_math.hpp"
 #include "support/op_runner.hpp"
+#include "support/perturbed_math.hpp"
 #include "support/reference_of.hpp"
 
 namespace {
@@ -15,45 +14,37 @@ namespace {
 using namespace invact;
 namespace ref = reference;
 
-using bound = bounds::gradient;
-
-// The decoder's error over the floor, over every cell of the format.
-template <class Activation, class Storage, class Packing, class Approximant>
-bound ratios() {
-  auto cells = ref::cells(function_of<Activation>(), format_of<Storage>,
-                          index_of<inverted<Activation, Storage, Packing, Approximant>>());
-  if (sizeof(Storage) == 4) {
-    // Next to the minimum alone, where the floor is highest: the last 4096 codes of either piece.
-    const uint32 sign = format_of<Storage>.sign();
-    const uint32 bottom = ref::encode(format_of<Storage>, function_of<Activation>().value(stationary_point_of<Activation>()));
-    cells.erase(std::remove_if(cells.begin(), cells.end(),
-                               [&](const ref::cell& c) { return (c.code & sign) == 0 || c.code + 4096 < bottom; }),
-                cells.end());
-  }
-  const ref::floor_of floor = ref::error_floor(cells);
-  const inverted<Activation, Storage, Packing, Approximant> op;
-  using traits = storage_traits<Storage>;
-  double largest = 0, square[2] = {0, 0};
-  for (const ref::cell& c : cells) {
-    const Storage y = traits::from_code(static_cast<typename traits::code>(c.code));
-    const double decoded = op.gradient_factor(y, static_cast<uint32>(c.piece));
-    // As wrong as can be; under -ffast-math no comparison would tell.
-    const double g = ref::is_nan(decoded) ? 1e30 : decoded;
-    largest = std::max({largest, std::fabs(g - c.g_low), std::fabs(g - c.g_high)});
-    for (int s = 0; s < 2; ++s)
-      square[s] += c.spread[s] + c.mass[s] * (g - c.mean[s]) * (g - c.mean[s]);
-  }
-  return {largest / floor.largest, std::sqrt(square[0]) / floor.rms[0],
-          std::sqrt(square[1]) / floor.rms[1]};
+// Every cell of the format; of float those next to the minimum alone, where the floor is highest: the last 4096
+// codes of either piece.
+template <class Activation, class Storage, class Packing>
+const std::vector<ref::cell>& cells_of() {
+  static const std::vector<ref::cell> cells = [] {
+    constexpr ref::format format = format_of<Storage>;
+    const ref::function f = function_of<Activation>();
+    auto all = ref::cells(f, format, index_of<inverted<Activation, Storage, Packing>>());
+    if (sizeof(Storage) == 4) {
+      const uint32 bottom = ref::encode(format, f.value(stationary_point_of<Activation>()));
+      all.erase(std::remove_if(all.begin(), all.end(),
+                               [&](const ref::cell& c) {
+                                 return (c.code & format.sign()) == 0 || c.code + 4096 < bottom;
+                               }),
+                all.end());
+    }
+    return all;
+  }();
+  return cells;
 }
 
 template <class Activation, class Storage, class Packing, class Approximant>
-void check(const char* name, bound most) {
-  const bound r = ratios<Activation, Storage, Packing, Approximant>();
-  INFO(name << ": largest " << r.largest << ", RMS " << r.rms << ", " << r.rms_wide << " x floor");
-  CHECK(r.largest <= most.largest);
-  CHECK(r.rms <= most.rms);
-  CHECK(r.rms_wide <= most.rms_wide);
+void check(const char* name, bounds::gradient most) {
+  const accuracy::gradient_error e =
+      accuracy::measure_gradient(host_runner(inverted<Activation, Storage, Packing, Approximant>{}),
+                                 cells_of<Activation, Storage, Packing>());
+  INFO(name << ": largest " << e.largest / e.largest_floor << ", RMS " << e.rms[0] / e.rms_floor[0] << ", "
+            << e.rms[1] / e.rms_floor[1] << " x floor");
+  CHECK(e.largest <= most.largest * e.largest_floor);
+  CHECK(e.rms[0] <= most.rms * e.rms_floor[0]);
+  CHECK(e.rms[1] <= most.rms_wide * e.rms_floor[1]);
 }
 
 using bounds::accurate_binary16;
@@ -64,7 +55,7 @@ using bounds::fast_binary16;
 
 // The square root and the logarithm, each moved by two units in the last place, up or down.
 template <class Activation, class Storage, class Packing, class Table, template <class, class> class Form>
-void check_perturbed(const char* name, bound most) {
+void check_perturbed(const char* name, bounds::gradient most) {
   check<Activation, Storage, Packing, Form<Table, shifted_math<2, 0, 2, 0>>>(name, most);
   check<Activation, Storage, Packing, Form<Table, shifted_math<2, 0, -2, 0>>>(name, most);
   check<Activation, Storage, Packing, Form<Table, shifted_math<-2, 0, 2, 0>>>(name, most);
@@ -111,7 +102,7 @@ TEST_CASE("two ULP in the square root and the logarithm do not move a gradient b
 
 TEST_CASE("float's gradient factor stays near the error floor next to the minimum") {
   // The RMS error of float is asserted over random values in float_test.cpp.
-  const bound next_to_minimum = bounds::float_next_to_minimum;
+  const bounds::gradient next_to_minimum = bounds::float_next_to_minimum;
   using namespace coefficients_for;
   check<gelu, float, bitmask, accurate>("GELU bitmask", next_to_minimum);
   check<gelu, float, mantissa_bit, accurate>("GELU mantissa bit", next_to_minimum);
