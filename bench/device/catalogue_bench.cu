@@ -8,18 +8,15 @@
 // Compiled without INVACT_BENCH_ALL_STORAGE, as where there is no GPU to run it, it has bfloat16 alone.
 //
 // --iterations=N   rounds of one benchmark, 20 if not given
+#include "register.hpp"
 #include "support.cuh"
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include <benchmark/benchmark.h>
-
 namespace {
 
 using namespace bench;
-
-bool failed = false;
 
 template <class Op, class T>
 void forward(int64 n, const T* x, T* y, uint8* mask, cudaStream_t stream) {
@@ -74,18 +71,8 @@ void add(const std::string& name, long iterations) {
   for (const bool is_forward : {true, false}) {
     for (const int log2n : {22, 27}) {
       const std::string full = name + (is_forward ? "/forward" : "/backward") + "/log2n:" + std::to_string(log2n);
-      benchmark::RegisterBenchmark(full.c_str(),
-                                   [=](benchmark::State& state) {
-                                     try {
-                                       measure<Op, T>(state, is_forward, log2n);
-                                     } catch (const std::exception& error) {
-                                       failed = true;
-                                       state.SkipWithError(error.what());
-                                     }
-                                   })
-          ->UseManualTime()
-          ->Unit(benchmark::kMicrosecond)
-          ->Iterations(iterations);
+      bench::add(full, iterations,
+                 [=](benchmark::State& state) { measure<Op, T>(state, is_forward, log2n); });
     }
   }
 }
@@ -116,8 +103,5 @@ int main(int argc, char** argv) {
   INVACT_CATALOGUE(INVACT_ADD)
 #undef INVACT_ADD
 #endif
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return failed ? 1 : 0;
+  return run_added(argc, argv);
 }

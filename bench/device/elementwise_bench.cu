@@ -11,12 +11,11 @@
 // --iterations=N   rounds of one benchmark, 60 if not given
 // --profile=1      one call of ours in each and no peers, for a profiler
 #include "c_interface.h"
+#include "register.hpp"
 #include "standard.cuh"
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-
-#include <benchmark/benchmark.h>
 
 namespace {
 
@@ -146,8 +145,6 @@ void measure(benchmark::State& state, const char* activation, const char* storag
   state.SetLabel(label);
 }
 
-bool failed = false;
-
 template <class Activation, class T>
 void add(const char* activation, const char* storage, const options& chosen) {
   for (const char* packing : {"bitmask", "mantissa_bit"}) {
@@ -157,19 +154,9 @@ void add(const char* activation, const char* storage, const options& chosen) {
         const std::string name = std::string(activation) + "/" + storage + "/" + packing + "/" +
                                  pass_names[static_cast<int>(which)] + "/log2n:" + std::to_string(log2n);
         const bool profile = chosen.profile;
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [=](benchmark::State& state) {
-                                       try {
-                                         measure<Activation, T>(state, activation, storage, packing, which,
-                                                                log2n, profile);
-                                       } catch (const std::exception& error) {
-                                         failed = true;
-                                         state.SkipWithError(error.what());
-                                       }
-                                     })
-            ->UseManualTime()
-            ->Unit(benchmark::kMicrosecond)
-            ->Iterations(profile ? 1 : chosen.iterations);
+        bench::add(name, profile ? 1 : chosen.iterations, [=](benchmark::State& state) {
+          measure<Activation, T>(state, activation, storage, packing, which, log2n, profile);
+        });
       }
     }
   }
@@ -187,8 +174,5 @@ int main(int argc, char** argv) {
   add<invact::silu, __nv_bfloat16>("silu", "bfloat16", chosen);
   add<invact::silu, __half>("silu", "half", chosen);
   add<invact::silu, float>("silu", "float", chosen);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return failed ? 1 : 0;
+  return run_added(argc, argv);
 }

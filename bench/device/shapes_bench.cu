@@ -8,11 +8,10 @@
 //   vs_memcpy, vs_plain    their time over ours: above 1 is faster
 //
 // --iterations=N   rounds of one benchmark, 60 if not given
+#include "register.hpp"
 #include "support.cuh"
 
 #include <cuda_bf16.h>
-
-#include <benchmark/benchmark.h>
 
 namespace {
 
@@ -178,23 +177,6 @@ void misaligned(benchmark::State& state, bool is_forward, int64 n) {
   });
 }
 
-bool failed = false;
-
-void add(const std::string& name, long iterations, const std::function<void(benchmark::State&)>& run) {
-  benchmark::RegisterBenchmark(name.c_str(),
-                               [run](benchmark::State& state) {
-                                 try {
-                                   run(state);
-                                 } catch (const std::exception& error) {
-                                   failed = true;
-                                   state.SkipWithError(error.what());
-                                 }
-                               })
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond)
-      ->Iterations(iterations);
-}
-
 template <class Op>
 void add_all(const std::string& packing, long iterations) {
   using benchmark::State;
@@ -225,8 +207,5 @@ int main(int argc, char** argv) {
   const long iterations = take_option(argc, argv, "--iterations", 60);
   add_all<invact::inverted<invact::gelu, bf16, invact::bitmask>>("bitmask", iterations);
   add_all<invact::inverted<invact::gelu, bf16, invact::mantissa_bit>>("mantissa_bit", iterations);
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  return failed ? 1 : 0;
+  return run_added(argc, argv);
 }

@@ -2,14 +2,14 @@
 // corners on the device or the host. How accurate the device's arithmetic is, the accuracy report tells.
 //
 // Exit status: 0 all hold, 1 one does not, 77 skipped, because there is no GPU.
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 #include <invact/invact.hpp>
 
+#include "support/device_runner.cuh"
+#include "support/op_runner.hpp"
 
 namespace {
 
@@ -23,60 +23,18 @@ void require(bool holds, const char* what) {
   ++failures;
 }
 
-void cuda(cudaError_t status) {
-  if (status == cudaSuccess) return;
-  std::printf("CUDA: %s\n", cudaGetErrorString(status));
-  std::exit(1);
-}
-
-template <class T>
-class device_array {
- public:
-  explicit device_array(std::size_t n) : n_(n) { cuda(cudaMalloc(&data_, n * sizeof(T))); }
-  explicit device_array(const std::vector<T>& from) : device_array(from.size()) {
-    cuda(cudaMemcpy(data_, from.data(), n_ * sizeof(T), cudaMemcpyHostToDevice));
-  }
-  device_array(const device_array&) = delete;
-  ~device_array() { cudaFree(data_); }
-  T* get() { return data_; }
-  std::vector<T> copy() const {
-    std::vector<T> to(n_);
-    cuda(cudaMemcpy(to.data(), data_, n_ * sizeof(T), cudaMemcpyDeviceToHost));
-    return to;
-  }
-
- private:
-  std::size_t n_;
-  T* data_ = nullptr;
-};
-
-template <class Op>
-__global__ void forward_kernel(int n, const float* x, typename Op::storage_type* y, uint8* piece) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (i >= n) return;
-  const auto e = Op{}.forward(x[i]);
-  y[i] = e.y;
-  piece[i] = static_cast<uint8>(e.piece);
-}
-
-template <class Op>
-__global__ void gradient_kernel(int n, const typename Op::storage_type* y, const uint8* piece, float* g) {
-  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
-  if (i < n) g[i] = Op{}.gradient_factor(y[i], piece[i]);
-}
-
 // Counts the elements that encode_pair() encodes otherwise than encode(), bit for bit, over every float y, with
 // any other in the other half and any pieces.
-template <class Format>
+template <class Activation, class Format>
 __global__ void pair_kernel(uint32 first, uint32* wrong) {
   const uint32 bits = first + blockIdx.x * blockDim.x + threadIdx.x;
   const uint32 mixed = (bits ^ (bits >> 15)) * 0x2c1b3c6du;
   const float y[2] = {float_from_bits(bits), float_from_bits(mixed ^ (mixed >> 12))};
   for (uint32 pieces = 0; pieces < 4; ++pieces) {
-    const auto a = mantissa_bit::encode_pair<gelu, Format>(y[0], y[1], pieces & 1u, pieces >> 1);
-    const auto b = mantissa_bit::encode_pair<gelu, Format>(y[1], y[0], pieces >> 1, pieces & 1u);
-    const auto one = mantissa_bit::encode<gelu, Format>(y[0], pieces & 1u);
-    const auto other = mantissa_bit::encode<gelu, Format>(y[1], pieces >> 1);
+    const auto a = mantissa_bit::encode_pair<Activation, Format>(y[0], y[1], pieces & 1u, pieces >> 1);
+    const auto b = mantissa_bit::encode_pair<Activation, Format>(y[1], y[0], pieces >> 1, pieces & 1u);
+    const auto one = mantissa_bit::encode<Activation, Format>(y[0], pieces & 1u);
+    const auto other = mantissa_bit::encode<Activation, Format>(y[1], pieces >> 1);
     if (a[0] != one || b[1] != one || a[1] != other || b[0] != other) atomicAdd(wrong, 1u);
   }
 }
@@ -98,68 +56,41 @@ __global__ void fragment_kernel(uint32 step, uint32* wrong) {
   }
 }
 
-unsigned blocks(std::size_t n) { return static_cast<unsigned>((n + 255) / 256); }
-
-template <class Op>
-struct results {
-  std::vector<typename Op::storage_type> y;
-  std::vector<uint8> piece;
-};
-
-template <class Op>
-results<Op> forward(const std::vector<float>& x) {
-  device_array<float> in(x);
-  device_array<typename Op::storage_type> y(x.size());
-  device_array<uint8> piece(x.size());
-  forward_kernel<Op><<<blocks(x.size()), 256>>>(static_cast<int>(x.size()), in.get(), y.get(), piece.get());
-  cuda(cudaGetLastError());
-  return {y.copy(), piece.copy()};
-}
-
-template <class Op>
-std::vector<float> gradient(const std::vector<typename Op::storage_type>& y,
-                            const std::vector<uint8>& piece) {
-  device_array<typename Op::storage_type> in(y);
-  device_array<uint8> pieces(piece);
-  device_array<float> g(y.size());
-  gradient_kernel<Op>
-      <<<blocks(y.size()), 256>>>(static_cast<int>(y.size()), in.get(), pieces.get(), g.get());
-  cuda(cudaGetLastError());
-  return g.copy();
-}
-
 // NaN, infinities, zeros and underflow: bit for bit what the host gives, whose tests say what that is.
 template <class Op>
 void check_corners() {
-  using traits = storage_traits<typename Op::storage_type>;
   std::vector<float> x;
-  for (const uint32 bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0x7f800000u, 0xff800000u, 0u,
-                            0x80000000u, 0xff7fffffu, 0xc47a0000u, 0xc2f00000u, 0xc3000000u})
+  for (const uint32 bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0x7f800000u, 0xff800000u, 0u, 0x80000000u,
+                            0xff7fffffu, 0xc47a0000u, 0xc2f00000u, 0xc3000000u})
     x.push_back(float_from_bits(bits));
-  const results<Op> got = forward<Op>(x);
-  const std::vector<float> g = gradient<Op>(got.y, got.piece);
-  bool same = true;
+  accuracy::codes y[2], piece[2];
+  std::vector<float> g[2];
+  const accuracy::runner runners[] = {host_runner(Op{}), device_runner(Op{})};
+  for (int i = 0; i < 2; ++i) {
+    runners[i].forward(x, y[i], piece[i]);
+    runners[i].gradient(y[i], piece[i], g[i]);
+  }
+  bool same = piece[0] == piece[1];
   for (std::size_t i = 0; i < x.size(); ++i) {
-    const auto host = Op{}.forward(x[i]);
-    const float y = traits::load(got.y[i]), y_host = traits::load(host.y),
-                g_host = Op{}.gradient_factor(host.y, host.piece);
-    if (is_nan(x[i])) {
-      same = same && is_nan(y) && is_nan(g[i]) && got.piece[i] == 0;
-    } else {
-      same = same && float_bits(y) == float_bits(y_host) && got.piece[i] == host.piece &&
-             std::fabs(g[i] - g_host) < 1e-5f;
-    }
+    same = same && (y[0][i] == y[1][i] || is_nan(x[i]));
+    same = same && (is_nan(x[i]) ? is_nan(g[1][i]) : std::fabs(g[0][i] - g[1][i]) < 1e-5f);
   }
   require(same, "NaN, infinities, zeros or underflow");
 }
 
-template <class Format>
+template <class Activation, class Format>
 void check_pairs() {
   device_array<uint32> wrong(std::vector<uint32>{0});
   for (uint32 first = 0; first < 16; ++first)
-    pair_kernel<Format><<<1u << 20, 256>>>(first << 28, wrong.get());
+    pair_kernel<Activation, Format><<<1u << 20, 256>>>(first << 28, wrong.get());
   cuda(cudaGetLastError());
   require(wrong.copy()[0] == 0, "a pair is encoded as its elements are");
+}
+template <class Activation>
+void check_pairs() {
+  check_pairs<Activation, binary32_format>();
+  check_pairs<Activation, bfloat16_format>();
+  check_pairs<Activation, binary16_format>();
 }
 
 // An odd step visits the floats in an order in which neighbours differ in everything.
@@ -199,8 +130,7 @@ void check_activation(const char* name) {
 }  // namespace
 
 int main() {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0) {
+  if (!has_device()) {
     std::printf("skipped: there is no GPU here\n");
     return 77;
   }
@@ -212,9 +142,9 @@ int main() {
   const char* const flags = "";
 #endif
   std::printf("%s%s\n", properties.name, flags);
-  check_pairs<binary32_format>();
-  check_pairs<bfloat16_format>();
-  check_pairs<binary16_format>();
+  // Of negative and of positive y.
+  check_pairs<gelu>();
+  check_pairs<prelu>();
   check_activation<gelu>("GELU");
   check_activation<silu>("SiLU");
   std::printf(failures == 0 ? "all hold\n" : "%d failures\n", failures);

@@ -23,10 +23,15 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The one-bit encoding of negative y for all lanes of a word at once, without compares. In sm_90a code, with the
-// piece and the rounding, 7.5 instructions an element in 16-bit storage, where encode() takes 29 (nvcc 13.0).
-template <class Lanes, class Format>
-struct negative_parity {
+// The one-bit encoding of negative y, or of positive y, for all lanes of a word at once, without compares. In
+// sm_90a code, with the piece and the rounding, 7.5 instructions an element in 16-bit storage, one more for
+// positive y, where encode() takes 29 (nvcc 13.0).
+template <class Lanes, class Format, ambiguous_range Range>
+struct parity {
+  static_assert(Range == ambiguous_range::negative || Range == ambiguous_range::positive, "one sign");
+  // Positive y is encoded as -y is: what changes the sign of codes in every lane.
+  static constexpr uint32 flip = Range == ambiguous_range::positive ? Lanes::all(Format::sign) : 0u;
+
   // The lowest code of piece 1, and of piece 0: as signed integers, codes of negative numbers ascend in
   // magnitude from the lowest integer, negative infinity and NaNs follow, then the codes without a sign.
   static constexpr uint32 smallest_odd = Format::sign | Format::min_kept | 1u;
@@ -44,21 +49,21 @@ struct negative_parity {
     return decrement_if(bits * (0u - (1u << (30 - Lowest))), bits);
   }
 
-  // `rounded` in lanes that carry no index, else the code of the parity of `smallest` (one of the two
-  // above) that is nearest to y, where `truncated` are the codes of y, decremented by the least possible
-  // where they, if exact, are 1 or 2 modulo 4. That makes exact y of the wrong parity, a tie, go to the
-  // neighbour that is 0 or 1 modulo 4, and does nothing to others: an inexact y keeps its truncated
-  // code, and an exact one of the right parity is found again.
+  // `rounded` in lanes that carry no index, else the code of the parity of `smallest` (one of the two above)
+  // that is nearest to y, where `truncated` are the codes of y, decremented by the least possible where they,
+  // if exact, are 1 or 2 modulo 4. That makes exact y of the wrong parity, a tie, go to the neighbour that is
+  // 0 or 1 modulo 4, and does nothing to others: an inexact y keeps its truncated code, and an exact one of
+  // the right parity is found again.
   INVACT_FUNCTION static uint32 encode(uint32 rounded, uint32 truncated, uint32 smallest) {
     // So that nothing becomes infinite, and that what carries no index ends up below its rounded code.
-    const uint32 finite = Lanes::min(truncated, Lanes::all(Format::sign | (Format::infinity - 2u)));
+    const uint32 finite = Lanes::min(truncated ^ flip, Lanes::all(Format::sign | (Format::infinity - 2u)));
     const uint32 nearest =
         Lanes::add_max(finite, masked_difference(finite, smallest, Lanes::all(1u)), smallest);
     // The rounded code where it carries no index, else the lowest integer: moved so that the former come
     // first, and back.
-    const uint32 moved = Lanes::add_min(rounded, Lanes::all(0u - Format::infinity),
+    const uint32 moved = Lanes::add_min(rounded, Lanes::all(0u - Format::infinity) ^ flip,
                                         Lanes::all(Format::sign - Format::infinity));
-    return Lanes::add_max(moved, Lanes::all(Format::infinity), nearest);
+    return Lanes::add_max(moved, Lanes::all(Format::infinity), nearest) ^ flip;
   }
 };
 
@@ -105,11 +110,12 @@ struct mantissa_bit {
     }
   }
 
-  // Whether encode_pair() exists: for two pieces told apart by the lowest bit of negative y, in float and in
+  // Whether encode_pair() exists: for two pieces told apart by the lowest bit of y of one sign, in float and in
   // formats that convert pairs.
   template <class Activation, class Format>
   static constexpr bool encodes_pairs = piece_bits_v<Activation> == 1 &&
-                                        Activation::ambiguous == ambiguous_range::negative &&
+                                        (Activation::ambiguous == ambiguous_range::negative ||
+                                         Activation::ambiguous == ambiguous_range::positive) &&
                                         (detail::is_same_v<Format, binary32_format> ||
                                          detail::converts_pairs<Format>);
 
@@ -121,10 +127,11 @@ struct mantissa_bit {
     static_assert(encodes_pairs<Activation, Format>,
                   "invact::mantissa_bit::encode_pair: not for this activation or format: use encode()");
     if constexpr (detail::is_same_v<Format, binary32_format>) {
-      return {encode_word(first, first_piece), encode_word(second, second_piece)};
+      return {encode_word<Activation::ambiguous>(first, first_piece),
+              encode_word<Activation::ambiguous>(second, second_piece)};
     } else {
       return bit_cast<fragment<typename Format::code, 2>>(
-          encode_halves<Format>(first, second, first_piece, second_piece));
+          encode_halves<Activation::ambiguous, Format>(first, second, first_piece, second_piece));
     }
   }
 
@@ -153,16 +160,17 @@ struct mantissa_bit {
   }
 
  private:
+  template <ambiguous_range Range>
   INVACT_FUNCTION static uint32 encode_word(float y, uint32 piece) {
-    using parity = detail::negative_parity<word_lanes, binary32_format>;
+    using parity = detail::parity<word_lanes, binary32_format, Range>;
     const uint32 smallest = add_if(piece, parity::smallest_even, parity::smallest_odd);
     return parity::encode(float_bits(y), parity::template untie<0>(float_bits(y)), smallest);
   }
 
-  template <class Format>
+  template <ambiguous_range Range, class Format>
   INVACT_FUNCTION static uint32 encode_halves(float first, float second, uint32 first_piece,
                                               uint32 second_piece) {
-    using parity = detail::negative_parity<half_lanes, Format>;
+    using parity = detail::parity<half_lanes, Format, Range>;
     constexpr int dropped_bits = binary32_format::mantissa_bits - Format::mantissa_bits;
     uint32 truncated;
     if constexpr (Format::infinity << dropped_bits == float_infinity_bits) {
