@@ -14,9 +14,9 @@
 //            is at bits [i*mask_bits, (i+1)*mask_bits) from the row's first byte, least significant
 //            first. Tail bits of a row's last byte are written as zero and ignored when read; no
 //            byte of a row beyond invact::mask_bytes(cols, mask_bits) is touched.
-// Alignment  of the element types. Calls whose every tensor (masks apart), leading dimension and, where
-//            groups have a bias each, number of columns is a multiple of 16 bytes (of a fragment, where a tensor's fragments are smaller) access memory up
-//            to 16 bytes at a time; others, and the ends of rows, an element at a time.
+// Alignment  of the element types. Memory is accessed up to 16 bytes at a time where every tensor but the
+//            mask begins at a multiple of that many bytes, and so do its rows and, where groups have a
+//            bias each, the biases; else, and at the ends of rows, an element at a time.
 // Aliasing   y may be x, and dx may be dy (same pointer, same type, same leading dimension). Any other
 //            overlap of an output with another argument is undefined.
 // Stream     asynchronous, in stream order; allocates nothing, waits for nothing, and can be captured into
@@ -26,9 +26,9 @@
 //            tensor that is not empty, a negative size, a size or extent that overflows, a leading
 //            dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups that
 //            do not divide the rows, and more than a grid holds: 2^39 elements of a run, 2^36 of other
-//            matrices, 2^34 columns of a bias gradient and 65535^2 groups are not too many. Pointers to empty tensors may be null. Otherwise the launch's status, an
-//            earlier sticky error among them; an error that another call left for cudaGetLastError stays
-//            there.
+//            matrices, 2^34 columns of a bias gradient and 65535^2 groups are not too many. Pointers to
+//            empty tensors may be null. Otherwise the launch's status, an earlier sticky error among them;
+//            an error that another call left for cudaGetLastError stays there.
 #pragma once
 
 #include <invact/device/geometry.cuh>
@@ -39,7 +39,7 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// The fastest of 64 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". More
+// The fastest of 128 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". More
 // fragments pay in a long run of float, whose fragments have four elements, and in a long forward without
 // a mask, which encodes for longer between its loads; in a short run they leave multiprocessors without a
 // block.

@@ -55,7 +55,7 @@ __device__ __forceinline__ int rows_left(const row_layout& layout, int64 group, 
 
 // A band is Rows * blockDim.y rows.
 template <int Threads, int Rows, int N, bool Vector, class Op, class X, class Bias>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threads)
     forward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const X* x,
                         Bias bias, storage_of<Op>* y, uint8* mask) {
   const thread_place<N> at(layout, strips);
@@ -99,7 +99,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
 
 // A band is Rows * blockDim.y rows.
 template <int Threads, int Rows, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threads)
     backward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const Dy* dy,
                          const storage_of<Op>* y, const uint8* mask, Dx* dx) {
   const thread_place<N> at(layout, strips);

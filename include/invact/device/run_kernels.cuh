@@ -7,9 +7,11 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Threads that registers leave room for on a multiprocessor: 40 registers a thread. With fewer threads the
-// loads in flight no longer cover the latency of memory.
-inline constexpr int resident_threads = 1536;
+// Threads that registers leave room for on a multiprocessor, where each loads Elements ahead: 40 registers a
+// thread, as with fewer threads the loads in flight no longer cover the latency of memory. More elements than
+// that many registers hold cover it with 64 of them, and would be spilled.
+template <int Elements>
+inline constexpr int resident_threads = Elements > 16 ? 1024 : 1536;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
@@ -18,7 +20,7 @@ template <int Threads, int Fragments, int N>
 inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / Threads)
     forward_run_kernel(const Op op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
@@ -43,7 +45,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
 }
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / Threads)
     backward_run_kernel(const Op op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                         Dx* dx) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
