@@ -44,6 +44,7 @@ DRAM_METRICS = {
 }
 
 LARGE = 29
+CATALOGUE = 27
 ACTIVATIONS = {"gelu": "GELU", "silu": "SiLU"}
 STORAGES = ("bfloat16", "half", "float")
 PACKINGS = {"bitmask": "bitmask", "mantissa_bit": "mantissa bit"}
@@ -334,7 +335,7 @@ class Results:
         return us["eager"] / us[contestant] if "eager" in us and contestant in us else None
 
 
-def targets(results, storages):
+def targets(results, catalogue, storages):
     lines = [f"n = 2^{LARGE}, bytes per second beside a memcpy in turn with it:", ""]
     rows = []
     for direction, target in (("forward", FORWARD_OF_MEMCPY), ("backward", BACKWARD_OF_MEMCPY)):
@@ -345,6 +346,17 @@ def targets(results, storages):
                 rows.append([f"{direction}, {name}, {storage}", f"{target:.2f}", *map(ratio, values),
                              verdict(values, target)])
     lines += table(["", "at least", *PACKINGS.values(), ""], rows)
+
+    lines += [f"The whole catalogue, n = 2^{CATALOGUE}, the lowest of all activations and packings beside a memcpy:", ""]
+    rows = []
+    for direction, target in (("forward", FORWARD_OF_MEMCPY), ("backward", BACKWARD_OF_MEMCPY)):
+        for storage in storages:
+            measured = {f"{activation}, {PACKINGS.get(packing, 'no bit')}": values.get((storage, direction))
+                        for (activation, packing), values in catalogue_rows(catalogue or {}).items()}
+            lowest = min(measured, key=measured.get) if measured and None not in measured.values() else None
+            rows.append([f"{direction}, {storage}", f"{target:.2f}", ratio(measured.get(lowest)), lowest or "–",
+                         verdict([measured.get(lowest)], target)])
+    lines += table(["", "at least", "lowest", "which", ""], rows)
 
     lines += [f"Forward and backward, bfloat16, n = 2^{LARGE}: PyTorch eager's time over ours:", ""]
     rows = []
@@ -407,6 +419,22 @@ def shapes_table(rows):
     return table(["", "µs", "GB/s", "memcpy", "plain"], cells)
 
 
+def catalogue_rows(catalogue):
+    """memcpy's time over the kernel's by (activation, packing), then by (storage, direction)."""
+    rows = {}
+    for name, row in catalogue.items():
+        activation, storage, packing, direction, _ = name.split("/")
+        rows.setdefault((activation, packing), {})[storage, direction] = row["vs_memcpy"]
+    return rows
+
+
+def catalogue_table(catalogue, storages):
+    columns = [(storage, direction) for storage in storages for direction in ("forward", "backward")]
+    rows = [[activation, PACKINGS.get(packing, packing), *(ratio(values.get(column)) for column in columns)]
+            for (activation, packing), values in catalogue_rows(catalogue).items()]
+    return table(["", "", *(f"{storage} {direction}" for storage, direction in columns)], rows)
+
+
 def pytorch_table(torch, log2n):
     rows = []
     for row in torch["rows"]:
@@ -420,14 +448,14 @@ def pytorch_table(torch, log2n):
     return table(["", "eager µs", *PACKINGS.values(), "copy", "compile", "autograd"], rows)
 
 
-def report(context, steps, results, shapes, policies, torch, storages):
+def report(context, steps, results, shapes, catalogue, policies, torch, storages):
     lines = [f"# Device kernels on {context['gpu']}, {context['date']}" + (" (quick)" if context["quick"] else ""), "",
              f"{context['gpu']}, driver {context['driver']}, {context['cuda']}, {context['system']}. `include/` is",
              f"`{context['stamp']}` (`git rev-parse HEAD:include`). Written by bench/device/run.py. Medians; what a",
              "row compares took turns in one process. Ratios are the other's time over ours: above 1, ours is faster.",
              "Bytes count every tensor once, the bitmask among them; memcpy moves as many, device to device.", ""]
     lines += ["## Targets", ""]
-    lines += targets(results, storages)
+    lines += targets(results, catalogue, storages)
     lines += ["## What ran", ""]
     lines += table(["", "s", ""], [[name, f"{seconds:.0f}", outcome.replace("|", "/").replace("\n", " ")]
                                    for name, seconds, outcome in steps.done])
@@ -442,6 +470,10 @@ def report(context, steps, results, shapes, policies, torch, storages):
         lines += ["## Shapes", "",
                   "bench/device/shapes_bench.cu, GELU in bfloat16. `plain`: the forward or backward of as many",
                   "elements in one aligned run.", ""] + shapes_table(shapes)
+    if catalogue:
+        lines += ["## Catalogue", "",
+                  f"bench/device/catalogue_bench.cu, n = 2^{CATALOGUE}: the memcpy's time over the kernel's. x, y, dy and dx",
+                  "are all of the storage type.", ""] + catalogue_table(catalogue, storages)
     if torch:
         lines += ["## PyTorch", "", f"bench/device/pytorch.py, PyTorch {torch['torch']}: eager's time over that of each.",
                   "`copy` moves the tensors' bytes, without a mask; `autograd` is what a user calls.", ""]
@@ -502,6 +534,9 @@ def main():
         steps, programs / "device_elementwise_bench", *few,
         *(["--benchmark_filter=bfloat16"] if options.quick else [])))
     shapes = steps.run("shape benchmarks", lambda: benchmark(steps, programs / "device_shapes_bench", *few))
+    catalogue = steps.run("catalogue benchmarks", lambda: benchmark(
+        steps, programs / "device_catalogue_bench", *few,
+        f"--benchmark_filter={'bfloat16.*' if options.quick else ''}log2n:{CATALOGUE}"))
     torch = steps.run("PyTorch", lambda: pytorch(steps, folder, ["--quick"] if options.quick else []))
     policies = figures = None
     if not options.quick:
@@ -511,8 +546,8 @@ def main():
     results = Results(rows, torch, figures)
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     path = options.results / f"{context['date']}-{slug}{'-quick' if options.quick else ''}.md"
-    path.write_text(report(context, steps, results, shapes, policies, torch, storages), encoding="utf-8")
-    for line in targets(results, storages):
+    path.write_text(report(context, steps, results, shapes, catalogue, policies, torch, storages), encoding="utf-8")
+    for line in targets(results, catalogue, storages):
         print(line)
     steps.say(f"{'FAILED steps: see above' if steps.failed else 'no step failed'}; {path}")
     return 1 if steps.failed else 0
