@@ -142,43 +142,11 @@ inline activation mish() {
           {-1.19243121451549521213758834042073940560L}};
 }
 
-// SiLU of 1.702f * x, over it.
-inline activation quick_gelu() {
-  static constexpr real beta = 1.702f;
-  return {"quick_gelu", [](real x) { return x * sigmoid(beta * x); },
-          [](real x) { return sigmoid(beta * x) * (1 + beta * x * sigmoid(-beta * x)); },
-          {-1.278464542761073795109358739022980155439L / beta}};
-}
-
-inline activation lisht() {
-  return {"lisht", [](real x) { return x * std::tanh(x); },
-          [](real x) {
-            const real c = std::cosh(std::fmin(std::fabs(x), 5000.0L));
-            return std::tanh(x) + x / c / c;
-          },
-          {0.0L}};
-}
-
-// Rises everywhere; by its series where x and tanh(x) cancel.
-inline activation tanhshrink() {
-  return {"tanhshrink",
-          [](real x) {
-            if (std::fabs(x) > 0.5L) return x - std::tanh(x);
-            real sum = 0, term = x;  // of x cosh(x) - sinh(x): 2k x^(2k + 1) / (2k + 1)!
-            for (int k = 1; k < 12; ++k) {
-              term *= x * x / (2 * k * (2 * k + 1));
-              sum += 2 * k * term;
-            }
-            return sum / std::cosh(x);
-          },
-          [](real x) { return std::tanh(x) * std::tanh(x); },
-          {}};
-}
-
-inline activation gaussian_wave() {
-  return {"gaussian_wave", [](real x) { return x * std::exp(-x * x / 2); },
-          [](real x) { return (1 - x * x) * std::exp(-x * x / 2); },
-          {-1.0L, 1.0L}};
+// With beta = 1.
+inline activation swish() {
+  activation a = silu();
+  a.name = "swish";
+  return a;
 }
 
 }  // namespace fit

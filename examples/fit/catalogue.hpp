@@ -10,12 +10,18 @@ namespace fit {
 
 // What `accurate` and `fast` promise, and the largest ratio that counts as meeting it: the tests allow a little more
 // than nothing for the last bits of a device's special functions.
-inline ratios targets_of(const std::string& variant, const format* storage, int spent_bits) {
-  if (storage == nullptr) return {1.28, 0.95e-6, 0.95e-6};
-  const bool is_bfloat16 = storage->mantissa_bits == 7;
+inline ratios targets_of(const std::string& variant, const problem& p) {
+  if (p.storage == nullptr) {
+    // The RMS error itself; but no decoder is better than the floor.
+    const auto rms = [&](int s) {
+      return std::fmax(0.95e-6, 1.05 * static_cast<double>(p.set.rms_floor[s]));
+    };
+    return {1.28, rms(0), rms(1)};
+  }
+  const bool is_bfloat16 = p.storage->mantissa_bits == 7;
   if (variant == "fast") return is_bfloat16 ? ratios{1.095, 1.145, 1.49} : ratios{1.095, 1.345, 1.84};
   if (!is_bfloat16) return {1.095, 1.095, 1.095};
-  return spent_bits == 0 ? ratios{1.045, 1.055, 1.075} : ratios{1.055, 1.075, 1.075};
+  return p.spent_bits == 0 ? ratios{1.045, 1.055, 1.075} : ratios{1.055, 1.075, 1.075};
 }
 
 struct wanted {
@@ -32,14 +38,15 @@ struct entry {
   // The largest y of float cells: f has reached its limit there.
   real largest_y = 0;
   bool has_forward = false;
+  bool scaled = false;  // a parameter scales x: one table serves both packings
 
   bool has(const std::string& variant) const {
     return std::any_of(tables.begin(), tables.end(), [&](const wanted& w) { return w.variant == variant; });
   }
   // The numbers of mantissa bits spent, by packing.
   std::vector<int> packings() const {
-    if (of.pieces.size() == 1) return {0};
-    return {0, of.pieces.size() == 2 ? 1 : 2};
+    if (of.pieces.size() == 1 || scaled) return {0};
+    return {0, 1};
   }
 };
 
@@ -58,11 +65,23 @@ inline const problem& problem_of(const entry& e, const format* f, int spent_bits
 }
 inline void forget_problems() { problems().clear(); }
 
-// An activation with one minimum and a tail on the left as light as SiLU's: one polynomial serves.
-inline entry light_tailed(activation of) {
-  const std::vector<candidate> root{{"signed_root", {{5, 12}}, 6}, {"two_shift_root", {{5, 12}}, 7}, {"raised_signed_root", {{5, 12}}, 7}};
-  const std::vector<candidate> joint{{"joint", {{10, 12}, {7, 9}, {8, 11}}, 0, {0.24, 0.44, 17}}};
-  return {std::move(of), {{"accurate", &bfloat16, root}, {"fast", &bfloat16, root}, {"accurate", &binary16, root}, {"fast", &binary16, root}, {"accurate", nullptr, joint}}, 18};
+// Tables of either variant for 16-bit storage from `accurate` and `fast`, for float from `wide`.
+inline std::vector<wanted> tables(const std::vector<candidate>& accurate,
+                                  const std::vector<candidate>& fast, const std::vector<candidate>& wide) {
+  return {{"accurate", &bfloat16, accurate},
+          {"fast", &bfloat16, fast},
+          {"accurate", &binary16, accurate},
+          {"fast", &binary16, fast},
+          {"accurate", nullptr, wide}};
+}
+
+// An activation with one minimum and a tail on the left as light as SiLU's: one polynomial serves. What the joint
+// form is set to depends on where g has reached 1.
+inline entry light_tailed(activation of, const std::vector<double>& joint_settings, real largest_y) {
+  const std::vector<candidate> root{{"signed_root", {{5, 12}}, 6},
+                                    {"two_shift_root", {{5, 12}}, 7, {}, true}};
+  const std::vector<candidate> joint{{"joint", {{10, 12}, {7, 9}, {8, 11}}, 0, joint_settings}};
+  return {std::move(of), tables(root, root, joint), largest_y};
 }
 
 // One as heavy as GELU's: g/y and its logarithm.
@@ -70,14 +89,25 @@ inline entry heavy_tailed(activation of) {
   const std::vector<candidate> log{{"log_root", {{4, 7}, {6, 12}}, 10}};
   const std::vector<candidate> split{{"split_root", {{2, 7}, {5, 9}}, 6}};
   const std::vector<candidate> joint{{"joint", {{11, 13}, {7, 9}, {8, 10}}, 0, {0.24, 0.62, 6}}};
-  return {std::move(of), {{"accurate", &bfloat16, log}, {"fast", &bfloat16, split}, {"accurate", &binary16, log}, {"fast", &binary16, split}, {"accurate", nullptr, joint}}, 7};
+  return {std::move(of), tables(log, split, joint), 7};
+}
+
+// f(beta * x) / beta, for float with the tables of f itself.
+inline entry scaled(activation of) {
+  const std::vector<candidate> root{{"scaled_root", {{8, 14}}, 12}};
+  entry e{std::move(of), {{"accurate", &bfloat16, root}, {"accurate", &binary16, root}}};
+  e.scaled = true;
+  return e;
 }
 
 inline std::vector<entry> catalogue() {
   std::vector<entry> all;
   all.push_back(heavy_tailed(gelu()));
   all.back().has_forward = true;
-  all.push_back(light_tailed(silu()));
+  all.push_back(heavy_tailed(gelu_tanh()));
+  all.push_back(light_tailed(silu(), {0.24, 0.44, 17}, 18));
+  all.push_back(scaled(swish()));
+  all.push_back(light_tailed(mish(), {0.24, 0.5, 9.5}, 10));
   return all;
 }
 

@@ -31,7 +31,9 @@ struct format {
 inline const format bfloat16{"bfloat16_format", 7, 127, 0x7f80, 0x0080, 0x0080};
 inline const format binary16{"binary16_format", 10, 15, 0x7c00, 0x0400, 0x0001};
 
-inline constexpr int deviations = 2;  // x ~ N(0, 1) and N(0, 2)
+// x ~ N(0, 1) and N(0, 2), and for what has a parameter that scales x N(0, 1/2) and N(0, 4).
+inline constexpr int deviations = 4;
+inline constexpr real deviation[deviations] = {1, 2, 0.5L, 4};
 
 struct cell {
   real y;                 // the stored value
@@ -76,7 +78,7 @@ inline void add_cell(cell_set& set, const activation& a, real y, const piece& p,
       c.g_low = std::fmin(c.g_low, g);
       c.g_high = std::fmax(c.g_high, g);
       for (int s = 0; s < deviations; ++s) {
-        const real m = weights[i] * width / 2 * normal_pdf(x / (s + 1)) / (s + 1);
+        const real m = weights[i] * width / 2 * normal_pdf(x / deviation[s]) / deviation[s];
         c.mass[s] += m;
         moment[s] += m * g;
         square[s] += m * g * g;

@@ -26,8 +26,7 @@ struct choice {
   std::vector<double> at;        // where it ended
 };
 
-// One activation, storage format and packing. Of an odd activation only negative y are fitted, with piece 1 for the
-// outer ones; of an even one or one of a single piece only piece 0, and y >= 0.
+// One activation, storage format and packing.
 struct problem {
   const activation* of;
   const format* storage;  // null for float
@@ -35,37 +34,19 @@ struct problem {
   cell_set set;
   std::vector<const cell*> left, right, all;
   double minimum, ulp;
-  double limit;  // g at the far end of the right piece: +infinity, or 0
+  double limit;  // g at +infinity
 
   problem(const activation& a, const format* f, int spent, cell_set cells)
       : of(&a), storage(f), spent_bits(spent), set(std::move(cells)) {
-    const bool is_odd = a.pieces.size() == 3;
-    const bool is_even = a.pieces.size() == 2 && a.turning_points[0] == 0;
-    for (cell& c : set.cells) {
-      if (is_odd) {
-        c.y = -std::fabs(c.y);
-        c.piece = c.piece != 0;
-      } else if (a.pieces.size() == 1) {
-        c.y = std::fabs(c.y);
-      } else if (is_even && c.piece == 1) {
-        std::swap(c.g_low, c.g_high);
-        c.g_low = -c.g_low;
-        c.g_high = -c.g_high;
-        for (real& m : c.mean) m = -m;
-        c.piece = 0;
-      }
-    }
     for (const cell& c : set.cells) {
       all.push_back(&c);
       (c.piece == 1 ? left : right).push_back(&c);
     }
     minimum = static_cast<double>(a.minimum());
-    if (is_odd) minimum = -std::fabs(minimum);
     int e;
     std::frexp(-minimum, &e);
     ulp = std::ldexp(1.0, e - 1 - (f != nullptr ? f->mantissa_bits : 23));
-    if (minimum == 0) ulp = f != nullptr ? static_cast<double>(f->value(1)) : 0x1p-149;
-    limit = static_cast<double>(a.derivative(is_odd ? 0 : 1000));
+    limit = static_cast<double>(a.derivative(1000));
   }
   problem(const problem&) = delete;
 
@@ -75,6 +56,32 @@ struct problem {
   double u(const cell& c, double shift, double saturation) const {
     const double v = static_cast<double>(c.y) - (minimum + shift * ulp);
     return std::fmin(std::fmax(v / saturation, 0.0), 1.0);
+  }
+
+  // The shift of a piece, in ULP, that levels the largest errors of the cells next to the minimum if g is exact
+  // otherwise: where a search begins.
+  double level_shift(int piece_index) const {
+    const double h = 1e-5;
+    const double slope = static_cast<double>(of->derivative(of->turning_points[0] + h)) / h;
+    std::vector<const cell*> bottom = piece_index == 1 ? left : right;
+    std::sort(bottom.begin(), bottom.end(), [](const cell* a, const cell* b) { return a->y < b->y; });
+    if (bottom.size() > 6) bottom.resize(6);
+    double best = 0, lowest_error = 1e300;
+    for (double shift = -1.5; shift < 1.5; shift += 0.01) {
+      double error = 0;
+      for (const cell* c : bottom) {
+        const double v = static_cast<double>(c->y) - (minimum + shift * ulp);
+        const double root = std::sqrt(2 * std::fabs(slope) * std::fmax(v, 0.0));
+        const double g = piece_index == 1 ? -root : root;
+        const double above = static_cast<double>(c->g_high) - g, below = g - static_cast<double>(c->g_low);
+        error = std::fmax(error, std::fmax(above, below));
+      }
+      if (error < lowest_error) {
+        lowest_error = error;
+        best = shift;
+      }
+    }
+    return best;
   }
 
   double log_root(const cell& c, double shift, double smallest) const {

@@ -34,14 +34,13 @@ inline constraint sum_is(double value, int terms) { return {Eigen::VectorXd::One
 inline std::vector<double> saturation_starts(const problem& p) {
   const activation& a = *p.of;
   std::vector<double> starts;
-  if (a.pieces.size() == 3) return {-p.minimum};
   const auto reached = [&](double within) {
     real x = 60;
     while (x > 0.1L && std::fabs(static_cast<double>(a.derivative(x)) - p.limit) < within) x -= 0.05L;
     return static_cast<double>(a.f(x)) - p.minimum;
   };
   const double first = reached(0x1p-4), last = reached(0x1p-12);
-  for (int i = 0; i <= 6; ++i) starts.push_back(first * std::pow(last / first, i / 6.0));
+  for (int i = 0; i < 5; ++i) starts.push_back(first * std::pow(last / first, i / 4.0));
   return starts;
 }
 
@@ -52,8 +51,7 @@ class narrow_form : public form {
  protected:
   // Saturation and shift.
   std::vector<axis> saturation_and_shift(double saturation_step, double shift_step) const {
-    const std::vector<double> starts = saturation_starts(in);
-    return {{starts, starts.size() == 1 ? 0 : saturation_step}, {{-0.2, 0.0, 0.2, 0.4, 0.6, 0.8, 1.0}, shift_step}};
+    return {{saturation_starts(in), saturation_step}, {{in.level_shift(0)}, shift_step}};
   }
 
   // The members every table has. v = y - (minimum + shift * ulp), over `saturation`.
@@ -66,8 +64,8 @@ class narrow_form : public form {
 
   template <class Table>
   static std::string base_text() {
-    return constant("center", Table::center) + constant("scale", Table::scale) + constant("offset", Table::offset) +
-           (Table::least > 0 ? constant("least", Table::least) : "");
+    return constant("center", Table::center) + constant("scale", Table::scale) +
+           constant("offset", Table::offset);
   }
 
   // The part of the cost that the right piece's polynomial in |t| makes, fitted to its cells.
@@ -87,16 +85,15 @@ class narrow_form : public form {
   }
 };
 
-// Degree. The left piece may have a shift of its own; `raised`, the lowest u is held at a number of ULP.
+// Degree. The left piece may have a shift of its own.
 class signed_root_form : public narrow_form {
  public:
-  signed_root_form(const problem& p, const choice& c, bool has_own_shift, bool is_raised)
-      : narrow_form(p, c), own_shift_(has_own_shift), raised_(is_raised) {}
+  signed_root_form(const problem& p, const choice& c, bool has_own_shift)
+      : narrow_form(p, c), own_shift_(has_own_shift) {}
 
   std::vector<stage> stages() override {
     std::vector<axis> axes = saturation_and_shift(0.8, 0.1);
-    if (own_shift_) axes.push_back({{-0.6, 0.0, 0.6}, 0.3});
-    if (raised_) axes.push_back({{0.05, 0.15}, 0.05});
+    if (own_shift_) axes.push_back({{in.level_shift(1)}, 0.3});
     return {{axes, [this](const std::vector<double>& at) { return fit(at); }}};
   }
   quality measure() const override { return measure_float<invact::signed_root_approximant<table>>(); }
@@ -111,17 +108,14 @@ class signed_root_form : public narrow_form {
 
   double fit(const std::vector<double>& at) const {
     const double saturation = at[0], shift = at[1], left = own_shift_ ? at[2] : shift;
-    const double least = raised_ ? at.back() * in.ulp / saturation : 0;
     const auto c = fit_cells(
         in.set, in.all, terms(),
         [&](const cell& q, double* row) {
-          const double u = in.u(q, q.piece == 1 ? left : shift, saturation);
-          const double t = std::sqrt(std::fmax(u, least));
+          const double t = std::sqrt(in.u(q, q.piece == 1 ? left : shift, saturation));
           powers(q.piece == 1 ? -t : t, terms(), 1.0, row);
         },
         {sum_is(in.limit, terms())}, goal{});
     table::vanishing = static_cast<float>(stored_underflow(*in.storage, 1));
-    table::least = static_cast<float>(least);
     set_base<table>(left, saturation);
     table::left_offset = table::offset;
     set_base<table>(shift, saturation);
@@ -129,7 +123,74 @@ class signed_root_form : public narrow_form {
     return cost(measure());
   }
 
-  bool own_shift_, raised_;
+  bool own_shift_;
+};
+
+// Degree. Good under every deviation of x: a parameter scales it. Fitted at the middles of the cells' t, as the
+// library's form has them, without shifts.
+class scaled_root_form : public narrow_form {
+ public:
+  using narrow_form::narrow_form;
+
+  std::vector<stage> stages() override {
+    minimum::value = static_cast<float>(in.minimum);
+    return {{{{saturation_starts(in), 0.8}}, [this](const std::vector<double>& at) { return fit(at[0]); }}};
+  }
+  quality measure() const override {
+    return in.storage->mantissa_bits == 7 ? measure_as<invact::bfloat16_format>()
+                                          : measure_as<invact::binary16_format>();
+  }
+  std::string members() const override {
+    return constant("scale", table::scale) + constant("vanishing", table::vanishing) +
+           function("polynomial", table::polynomial_, chosen.degrees.at(0) + 1);
+  }
+
+ private:
+  using table = single_table;
+  struct minimum {
+    static inline float value = 0;
+  };
+  struct unscaled {
+    float beta = 1;
+  };
+
+  template <class Format>
+  quality measure_as() const {
+    return fit::measure(in.set, [](const cell& c) -> real {
+      return invact::scaled_root_approximant<table, minimum, Format, 0>::evaluate(
+          unscaled{}, static_cast<float>(c.y), static_cast<invact::uint32>(c.piece));
+    });
+  }
+
+  // Half the distance of the format's numbers next to a magnitude.
+  double reach(double magnitude) const {
+    return magnitude == 0 ? 0 : std::ldexp(0.5, std::ilogb(magnitude) - in.storage->mantissa_bits);
+  }
+  double middle_t(const cell& c) const {
+    const double y = static_cast<double>(c.y), negative = std::fmax(-y, 0.0), v = y - in.minimum;
+    const double above = v + reach(negative * (1 - 1e-6)), below = v - reach(negative);
+    const double t = (std::sqrt(std::fmax(above, 0.0)) + std::sqrt(std::fmax(below, 0.0))) / 2;
+    return c.piece == 1 ? -t : t;
+  }
+
+  double fit(double saturation) const {
+    const int terms = chosen.degrees.at(0) + 1;
+    goal aim;
+    for (int s = 0; s < deviations; ++s) aim.importance[s] = 1;
+    const auto c = fit_cells(
+        in.set, in.all, terms,
+        [&](const cell& q, double* row) {
+          powers(std::fmin(middle_t(q) / std::sqrt(saturation), 1.0), terms, 1.0, row);
+        },
+        {sum_is(in.limit, terms)}, aim);
+    table::vanishing = static_cast<float>(stored_underflow(*in.storage, 1));
+    table::scale = static_cast<float>(1 / saturation);
+    assign(table::polynomial_, c);
+    const quality q = measure();
+    double worst = cost(q);
+    for (const real rms : q.rms) worst = std::fmax(worst, static_cast<double>(rms) / chosen.aim.rms_wide);
+    return worst;
+  }
 };
 
 // Degrees left and right; setting: the importance of N(0, 2). Both pieces take one shift.
@@ -158,7 +219,6 @@ class split_root_form : public narrow_form {
   double wide() const { return chosen.settings.empty() ? goal{}.importance[1] : chosen.settings[0]; }
 
   double fit(double saturation, double shift) const {
-    table::least = 0;
     table::flush_scale = flush_scale(*in.storage, in.spent_bits);
     fit_right(chosen.degrees.at(1) + 1, shift, saturation);
     goal aim;
@@ -182,14 +242,16 @@ class log_root_form : public narrow_form {
   using narrow_form::narrow_form;
 
   std::vector<stage> stages() override {
-    table::least = 0;
     table::flush_scale = flush_scale(*in.storage, in.spent_bits);
     // Half's left codes with the mantissa bit are odd, and never subnormal in float.
     const bool always_normal = in.spent_bits != 0 && in.storage->min_kept < in.storage->min_normal;
     table::smallest = always_normal ? 0.0f : static_cast<float>(in.storage->value(in.storage->min_kept));
-    return {{saturation_and_shift(0.4, 0.2),
-             [this](const std::vector<double>& at) { return fit_right(chosen.degrees.at(1) + 1, at[1], at[0]); }},
-            {{{{0.5}, 0.2}}, [this](const std::vector<double>& at) { return fit_left(at[0]); }}};
+    return {
+        {saturation_and_shift(0.4, 0.2),
+         [this](const std::vector<double>& at) {
+           return fit_right(chosen.degrees.at(1) + 1, at[1], at[0]);
+         }},
+        {{{{in.level_shift(1)}, 0.2}}, [this](const std::vector<double>& at) { return fit_left(at[0]); }}};
   }
   quality measure() const override { return measure_float<invact::log_root_approximant<table>>(); }
   std::string members() const override {
@@ -214,80 +276,6 @@ class log_root_form : public narrow_form {
                                       static_cast<double>(q.y) * table::flush_scale, row);
                              },
                              {}, aim));
-    return cost(measure());
-  }
-};
-
-// Degree. `raised` as above; without it there is no shift either.
-class even_root_form : public narrow_form {
- public:
-  even_root_form(const problem& p, const choice& c, bool is_raised) : narrow_form(p, c), raised_(is_raised) {}
-
-  std::vector<stage> stages() override {
-    std::vector<axis> axes{{saturation_starts(in), 0.4}};
-    if (raised_) {
-      axes.push_back({{0.0, 0.5}, 0.2});
-      axes.push_back({{0.05, 0.15}, 0.05});
-    }
-    return {{axes, [this](const std::vector<double>& at) { return fit(at); }}};
-  }
-  quality measure() const override { return measure_float<invact::even_root_approximant<table>>(); }
-  std::string members() const override {
-    return base_text<table>() + function("polynomial", table::polynomial_, chosen.degrees.at(0) + 1);
-  }
-
- private:
-  using table = single_table;
-
-  double fit(const std::vector<double>& at) const {
-    const double saturation = at[0], shift = raised_ ? at[1] : 0;
-    const double least = raised_ ? at[2] * in.ulp / saturation : 0;
-    const int terms = chosen.degrees.at(0) + 1;
-    const auto c = fit_cells(
-        in.set, in.all, terms,
-        [&](const cell& q, double* row) {
-          const double u = std::fmax(in.u(q, shift, saturation), least);
-          powers(u, terms, std::sqrt(u), row);
-        },
-        {sum_is(in.limit, terms)}, goal{});
-    table::least = static_cast<float>(least);
-    set_base<table>(shift, saturation);
-    assign(table::polynomial_, c);
-    return cost(measure());
-  }
-
-  bool raised_;
-};
-
-// Degree.
-class cubic_root_form : public narrow_form {
- public:
-  using narrow_form::narrow_form;
-
-  std::vector<stage> stages() override {
-    return {{{{saturation_starts(in), 0.4}}, [this](const std::vector<double>& at) { return fit(at[0]); }}};
-  }
-  quality measure() const override { return measure_float<invact::cubic_root_approximant<table>>(); }
-  std::string members() const override {
-    return constant("log2_scale", table::log2_scale) +
-           function("polynomial", table::polynomial_, chosen.degrees.at(0) + 1);
-  }
-
- private:
-  using table = single_table;
-
-  double fit(double saturation) const {
-    const double scale = std::pow(saturation, -2.0 / 3.0);
-    const int terms = chosen.degrees.at(0) + 1;
-    const auto c = fit_cells(
-        in.set, in.all, terms,
-        [&](const cell& q, double* row) {
-          const double z = std::fmin(std::pow(static_cast<double>(q.y), 2.0 / 3.0) * scale, 1.0);
-          powers(z, terms, z, row);
-        },
-        {sum_is(in.limit, terms)}, goal{});
-    table::log2_scale = static_cast<float>(std::log2(scale));
-    assign(table::polynomial_, c);
     return cost(measure());
   }
 };

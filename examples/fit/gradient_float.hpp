@@ -38,7 +38,7 @@ class float_form : public form {
 // the right; `saturation` above y_min g is at its limit.
 class joint_form : public float_form {
  public:
-  joint_form(const problem& p, const choice& c, bool is_raised) : float_form(p, c), raised_(is_raised) {}
+  using float_form::float_form;
 
   std::vector<stage> stages() override {
     fit_far_parts();
@@ -46,13 +46,12 @@ class joint_form : public float_form {
     for (int i = -10; i <= 10; ++i) shift.starts.push_back(i * 0.2);
     std::vector<axis> axes{shift};
     if (in.spent_bits > 0) axes.push_back(shift);
-    if (raised_) axes.push_back({{0.05, 0.1, 0.15}, 0.05});
     return {{axes, [this](const std::vector<double>& at) { return fit_middle(at); }}};
   }
   quality measure() const override { return measure_float<invact::joint_approximant<table>>(); }
   std::string members() const override {
-    return constant("center", table::center) + constant("scale", table::scale) + constant("offset", table::offset) +
-           (raised_ ? constant("least", table::least) : "") + constant("left_offset", table::left_offset) +
+    return constant("center", table::center) + constant("scale", table::scale) +
+           constant("offset", table::offset) + constant("left_offset", table::left_offset) +
            constant("vanishing", table::vanishing) + constant("log2_minimum", table::log2_minimum) +
            constant("smallest", table::smallest) + constant("left_center", table::left_center) +
            constant("middle_center", table::middle_center) + constant("middle_width", table::middle_width) +
@@ -71,9 +70,9 @@ class joint_form : public float_form {
   // t where the middle ends on the left.
   double first() const { return -std::sqrt(near_fraction() * -in.minimum / saturation()); }
 
-  double t(const cell& c, double shift, double least = 0) const {
+  double t(const cell& c, double shift) const {
     const double v = static_cast<double>(c.y - in.of->minimum()) - shift * in.ulp;
-    const double root = std::sqrt(std::fmin(std::fmax(v / saturation(), least), 1.0));
+    const double root = std::sqrt(std::fmin(std::fmax(v / saturation(), 0.0), 1.0));
     return c.piece == 1 ? -root : root;
   }
 
@@ -81,7 +80,7 @@ class joint_form : public float_form {
   void fit_far_parts() {
     table::center = static_cast<float>(in.minimum);
     table::scale = static_cast<float>(1 / saturation());
-    table::vanishing = in.spent_bits > 1 ? 0x1.000004p-126f : 0x1.000002p-126f;
+    table::vanishing = 0x1.000002p-126f;
     table::smallest = 0x1p-126f;
     table::log2_minimum = static_cast<float>(std::log2(-in.of->minimum()));
     std::vector<const cell*> left, right;
@@ -127,11 +126,9 @@ class joint_form : public float_form {
 
   double fit_middle(const std::vector<double>& at) const {
     const double shift = at[0], left_shift = in.spent_bits == 0 ? shift : at[1];
-    const double least = raised_ ? at.back() * in.ulp / saturation() : 0;
     const real low = in.of->minimum() - static_cast<real>(static_cast<float>(in.minimum));
     table::offset = static_cast<float>(-static_cast<double>(low + shift * in.ulp) / saturation());
     table::left_offset = static_cast<float>(-static_cast<double>(low + left_shift * in.ulp) / saturation());
-    table::least = static_cast<float>(least);
     // At the minimum the shift alone has to level the largest error: a polynomial bent to do it would be
     // wrong everywhere else.
     goal near_aim = aim();
@@ -140,7 +137,7 @@ class joint_form : public float_form {
     const auto c = fit_cells(
         in.set, middle_, terms,
         [&](const cell& q, double* row) {
-          const double from = t(q, q.piece == 1 ? left_shift : shift, least);
+          const double from = t(q, q.piece == 1 ? left_shift : shift);
           powers((from - table::middle_center) / table::middle_width, terms, 1.0, row);
         },
         {}, near_aim);
@@ -148,7 +145,6 @@ class joint_form : public float_form {
     return cost(measure());
   }
 
-  bool raised_;
   std::vector<const cell*> middle_;
 };
 

@@ -99,25 +99,29 @@ invact::coefficients<Degree + 1> rounded_minimax(const std::vector<double>& poin
 template <int Degree>
 std::string centered_table(const std::string& comment, const std::string& name, double from, double to,
                            const std::function<double(double)>& target) {
-  double best = 1e300, best_center = 0;
-  invact::coefficients<Degree + 1> best_p{};
-  std::string error;
-  for (int k = -60; k <= 60; ++k) {
-    const double center = (from + to) / 2 + k / 1024.0;
+  struct attempt {
+    double center, error;
+    invact::coefficients<Degree + 1> p;
+    std::string text;
+  };
+  std::vector<attempt> all(121);
+#if defined(_OPENMP)
+#pragma omp parallel for
+#endif
+  for (int k = 0; k < static_cast<int>(all.size()); ++k) {
+    const double center = (from + to) / 2 + (k - 60) / 1024.0;
     const auto moved = [&](double w) { return target(w + center); };
     const std::vector<double> points = chebyshev_points(from - center, to - center, 400);
     const auto p = rounded_minimax<Degree>(points, moved, [](double) { return 1.0; });
+    const auto got = [&](double w) { return exact(p, w); };
     double largest = 0;
-    for (const double w : points) largest = std::fmax(largest, std::fabs(exact(p, w) / moved(w) - 1));
-    if (largest >= best) continue;
-    best = largest;
-    best_center = center;
-    best_p = p;
-    error = relative_error(
-        points, [&](double w) { return exact(p, w); }, moved);
+    for (const double w : points) largest = std::fmax(largest, std::fabs(got(w) / moved(w) - 1));
+    all[k] = {center, largest, p, relative_error(points, got, moved)};
   }
-  return "// " + comment + "; " + error + ".\nstruct " + name + " {\n" +
-         constant("center", static_cast<float>(best_center)) + function("polynomial", best_p) + "};\n\n";
+  const attempt& best = *std::min_element(
+      all.begin(), all.end(), [](const attempt& x, const attempt& y) { return x.error < y.error; });
+  return "// " + comment + "; " + best.text + ".\nstruct " + name + " {\n" +
+         constant("center", static_cast<float>(best.center)) + function("polynomial", best.p) + "};\n\n";
 }
 
 template <int Degree>
@@ -129,6 +133,22 @@ std::string polynomial_table(const std::string& comment, const std::string& name
          relative_error(
              points, [&](double x) { return exact(p, x); }, target) +
          ".\nstruct " + name + " {\n" + function("polynomial", p) + "};\n\n";
+}
+
+// The same where `scale` times the polynomial is added to 1: its absolute error.
+template <int Degree>
+std::string scaled_table(const std::string& comment, const std::string& name, double from, double to,
+                         const std::function<double(double)>& scale,
+                         const std::function<double(double)>& target) {
+  const std::vector<double> points = chebyshev_points(from, to, 1000);
+  const auto p =
+      rounded_minimax<Degree>(points, target, [&](double x) { return std::fabs(scale(x) * target(x)); });
+  double largest = 0;
+  for (const double x : points) largest = std::fmax(largest, scale(x) * std::fabs(exact(p, x) - target(x)));
+  char text[40];
+  std::snprintf(text, sizeof text, "error %.1e", largest);
+  return "// " + comment + "; " + text + ".\nstruct " + name + " {\n" + function("polynomial", p) +
+         "};\n\n";
 }
 
 // 2^f - 1 = f * (slope + slope_low + f * polynomial(f)), slope + slope_low = ln 2.
@@ -170,7 +190,58 @@ inline double tanhshrink_ratio(double u) {
   }
   return sum / std::cosh(x);
 }
+// The x >= 0 with f(x) = y, for a rising f.
+inline double inverse_of(const std::function<double(double)>& f, double y) {
+  double low = 0, high = y + 2;
+  for (int i = 0; i < 80; ++i) {
+    const double middle = (low + high) / 2;
+    (f(middle) < y ? low : high) = middle;
+  }
+  return (low + high) / 2;
+}
+
+// f'(x) of x - tanh(x) and of x * tanh(x), by y = f(x): over |y|^(2/3) and sqrt(y) next to 0; and the latter's and
+// the former's difference from 1, in units of w = exp(-2|y|).
+inline double tanhshrink_gradient_ratio(double z) {
+  if (z < 1e-9) return std::cbrt(9.0);
+  const double x =
+      inverse_of([](double v) { return v * v * v * tanhshrink_ratio(v * v); }, std::pow(z, 1.5));
+  return std::tanh(x) * std::tanh(x) / z;
+}
+inline double tanhshrink_rest_ratio(double w) {
+  if (w < 1e-30) return 4 * std::exp(-2.0);
+  const double y = -std::log(w) / 2, x = inverse_of([](double v) { return v - std::tanh(v); }, y);
+  return 1 / (std::cosh(x) * std::cosh(x)) / w;
+}
+inline double lisht_inverse(double y) {
+  return inverse_of([](double v) { return v * std::tanh(v); }, y);
+}
+inline double lisht_gradient_ratio(double y) {
+  if (y < 1e-12) return 2;
+  const double x = lisht_inverse(y);
+  return (std::tanh(x) + x / (std::cosh(x) * std::cosh(x))) / std::sqrt(y);
+}
+inline double lisht_rest_ratio(double y) {
+  const double x = lisht_inverse(y), e = std::exp(-2 * x);
+  return ((4 * x - 2) * e - 2 * e * e) / ((1 + e) * (1 + e)) / std::exp(-2 * y);
+}
+
 inline double log1p_ratio(double e) { return e > 0 ? std::log1p(e) / e : 1; }
+
+template <int Near, int Far>
+std::string lisht_tables(const std::string& name, double split) {
+  // Where w is below 2^-24.
+  const double end = 9;
+  char range[80];
+  std::snprintf(range, sizeof range, ", y in [0, %g]", split);
+  const std::string near =
+      centered_table<Near>("g / sqrt(y) of x * tanh(x) in y - center" + std::string(range),
+                           "lisht_gradient_" + name, 0, split, lisht_gradient_ratio);
+  std::snprintf(range, sizeof range, ", y in [%g, %g], w = exp(-2y)", split, end);
+  return near + scaled_table<Far>(
+                    "(g - 1) / w of x * tanh(x) in y" + std::string(range), "lisht_rest_" + name, split,
+                    end, [](double y) { return std::exp(-2 * y); }, lisht_rest_ratio);
+}
 
 // The whole header.
 inline std::string fit_hyperbolic() {
@@ -190,7 +261,15 @@ inline std::string fit_hyperbolic() {
                            tanhshrink_ratio) +
          polynomial_table<6>("log(1 + e) / e, e in [0, 1]", "log1p_narrow", 0, 1, log1p_ratio) +
          centered_table<10>("log(1 + e) / e in e - center, e in [0, 1]", "log1p_float", 0, 1, log1p_ratio) +
-         exp2m1_table<5>("exp2m1_float") + "}  // namespace coefficients_for\n\nINVACT_NAMESPACE_END\n";
+         exp2m1_table<5>("exp2m1_float") +
+         polynomial_table<4>("g / z of x - tanh(x) in z = |y|^(2/3), |y| in [0, 1]",
+                             "tanhshrink_gradient_narrow", 0, 1, tanhshrink_gradient_ratio) +
+         polynomial_table<6>("g / z of x - tanh(x) in z = |y|^(2/3), |y| in [0, 1]",
+                             "tanhshrink_gradient_float", 0, 1, tanhshrink_gradient_ratio) +
+         polynomial_table<3>("(1 - g) / w of x - tanh(x) in w = exp(-2|y|), |y| >= 1", "tanhshrink_rest", 0,
+                             std::exp(-2.0), tanhshrink_rest_ratio) +
+         lisht_tables<5, 4>("narrow", 2) + lisht_tables<10, 7>("float", 2.5) +
+         "}  // namespace coefficients_for\n\nINVACT_NAMESPACE_END\n";
 }
 
 }  // namespace fit

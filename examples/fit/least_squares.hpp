@@ -14,7 +14,7 @@ namespace fit {
 // What a fit minimises: sum over s of importance[s] * (RMS error / floor)^2, with the largest error
 // held near `largest_target` times its floor where that is possible.
 struct goal {
-  double importance[deviations]{1.0, 0.5};
+  double importance[deviations]{1.0, 0.5, 0.0, 0.0};
   double largest_target = 1.02;
   int rounds = 25;
   // Weight of the mean squared error over the cells, each counted once: a trace of it keeps cells of

@@ -83,10 +83,8 @@ void search_all(const std::string& path, const std::vector<std::string>& names) 
       for (const wanted& w : e.tables) {
         const table_key key{e.of.name, w.variant, w.storage_name(), spent};
         const problem& p = problem_of(e, w.storage, spent);
-        std::string log;
-        const choice c = choose(p, w.candidates, targets_of(w.variant, w.storage, spent), log);
-        std::fprintf(stderr, "%s: %s\n", key.text().c_str(), log.c_str());
-        all[key.text()] = c;
+        std::fprintf(stderr, "%s\n", key.text().c_str());
+        all[key.text()] = choose(p, w.candidates, targets_of(w.variant, p));
         write_choices(path, all);
       }
       forget_problems();

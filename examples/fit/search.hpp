@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <stdexcept>
 #include <tuple>
@@ -65,7 +66,7 @@ inline double search_stage(const stage& s, std::vector<double>& best, double hop
   best = grid.front().second;
   if (grid.size() > 1 && grid.front().first > hopeless) return grid.front().first;
   double least = 1e300;
-  for (std::size_t i = 0; i < std::min<std::size_t>(grid.size(), 3); ++i) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(grid.size(), 2); ++i) {
     std::vector<double> at = grid[i].second;
     const double value = pattern_search(at, step, s.cost);
     if (value < least - least_gain) {
@@ -110,18 +111,19 @@ struct candidate {
   std::vector<std::pair<int, int>> degrees;
   int other_instructions;
   std::vector<double> settings = {};
+  bool needs_spent_bits = false;  // only where the packing takes mantissa bits
 };
 
 // The cheapest of the candidates that meets the targets, by its multiply-adds and what it costs besides; the best
-// of all where none does. `log` gets what was tried.
-inline choice choose(const problem& p, const std::vector<candidate>& candidates, const ratios& targets,
-                     std::string& log) {
+// of all where none does. Prints what it tries, with its cost.
+inline choice choose(const problem& p, const std::vector<candidate>& candidates, const ratios& targets) {
   struct combination {
     int instructions;
     choice c;
   };
   std::vector<combination> all;
   for (const candidate& from : candidates) {
+    if (from.needs_spent_bits && p.spent_bits == 0) continue;
     std::vector<std::vector<int>> degrees{{}};
     for (const auto& [least, most] : from.degrees) {
       std::vector<std::vector<int>> longer;
@@ -167,13 +169,10 @@ inline choice choose(const problem& p, const std::vector<candidate>& candidates,
       one.c.at.insert(one.c.at.end(), part.begin(), part.end());
       if (cost > 1) break;
     }
-    char text[120];
-    std::snprintf(text, sizeof text, " %s", one.c.form.c_str());
-    log += text;
-    for (const int d : one.c.degrees) log += " " + std::to_string(d);
-    std::snprintf(text, sizeof text, " %.3f;", cost);
-    log += text;
-    if (cost < least && f->stages().size() * 0 + one.c.at.size() > 0) {
+    std::fprintf(stderr, "  %s", one.c.form.c_str());
+    for (const int d : one.c.degrees) std::fprintf(stderr, " %d", d);
+    std::fprintf(stderr, ": %.3f\n", cost);
+    if (cost < least) {
       least = cost;
       best = one.c;
     }

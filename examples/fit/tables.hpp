@@ -7,7 +7,7 @@
 
 #include <Eigen/Dense>
 #include <invact/approx/gradient.hpp>
-#include <invact/approx/gradient_symmetric.hpp>
+#include <invact/approx/gradient_scaled.hpp>
 
 namespace fit {
 
@@ -15,8 +15,8 @@ namespace fit {
 using polynomial = invact::coefficients<24>;
 
 struct member_of_all {
-  static inline float center = 0, scale = 0, offset = 0, left_offset = 0, least = 0, vanishing = 0, flush_scale = 1,
-                      log2_minimum = 0, smallest = 0, log2_scale = 0;
+  static inline float center = 0, scale = 0, offset = 0, left_offset = 0, vanishing = 0, flush_scale = 1,
+                      log2_minimum = 0, smallest = 0;
 };
 
 struct single_table : member_of_all {

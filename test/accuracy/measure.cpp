@@ -43,7 +43,10 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
     const double rounding = bounds::float_ulps_of_g * 0x1p-24 * g.largest_g;
     at_most("the largest error", g.largest,
             g.largest_floor == 0 ? 0 : std::fmax(bounds::float_largest * g.largest_floor, rounding));
-    for (const double rms : g.rms) at_most("the RMS error", rms, bounds::float_rms * std::fmax(1, g.largest_g));
+    for (int s = 0; s < 2; ++s)
+      at_most("the RMS error", g.rms[s],
+              g.rms_floor[s] > bounds::float_rms ? bounds::float_rms_ratio * g.rms_floor[s]
+                                                 : bounds::float_rms * std::fmax(1, g.largest_g));
     return broken;
   }
   const bounds::gradient most = r.approximant == "fast" ? (is_bfloat16 ? bounds::fast_bfloat16 : bounds::fast_binary16)

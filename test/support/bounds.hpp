@@ -35,6 +35,8 @@ constexpr double bias_bfloat16_mantissa_bit = 3e-4;
 // itself, as of every activation with one piece, the largest error is at most this many ULP of the largest g.
 constexpr double float_largest = 1.3;
 constexpr double float_rms = 1e-6;
+// That times the floor where no decoder could be as good: Mish with the mantissa bit, 1.06e-6.
+constexpr double float_rms_ratio = 1.06;
 constexpr double float_ulps_of_g = 4;
 // With the forward's own error in the stored y.
 constexpr double float_rms_together = 1.1e-6;

@@ -2,7 +2,9 @@
 // x^3).
 #pragma once
 
+#include <invact/approx/gradient.hpp>
 #include <invact/approx/logistic.hpp>
+#include <invact/coefficients/gelu_tanh.hpp>
 #include <invact/core/traits.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -15,7 +17,8 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 10 instructions, two of them special functions; float 37, one.
 // Largest error  forward 0.51 ULP of 16-bit storage; float 4.
 // NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
-// Source         PyTorch's gelu(approximate='tanh'); T by Newton steps to 40 digits.
+// Source         PyTorch's gelu(approximate='tanh'); T by Newton steps to 40 digits;
+//                coefficients/gelu_tanh.hpp is fitted, and has g's errors.
 struct gelu_tanh {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
@@ -38,5 +41,22 @@ struct gelu_tanh {
   }
 };
 static_assert(is_activation_v<gelu_tanh>);
+
+template <class Format, int SpentBits>
+struct select_approximant<accurate, gelu_tanh, Format, SpentBits> {
+  using type = log_root_approximant<coefficients_for::gelu_tanh_accurate<Format, SpentBits>>;
+};
+template <int SpentBits>
+struct select_approximant<accurate, gelu_tanh, binary32_format, SpentBits> {
+  using type = joint_approximant<coefficients_for::gelu_tanh_accurate<binary32_format, SpentBits>>;
+};
+template <class Format, int SpentBits>
+struct select_approximant<fast, gelu_tanh, Format, SpentBits> {
+  using type = split_root_approximant<coefficients_for::gelu_tanh_fast<Format, SpentBits>>;
+};
+template <int SpentBits>
+struct select_approximant<fast, gelu_tanh, binary32_format, SpentBits> {
+  using type = fast;  // none is shipped: `inverted` refuses it by name
+};
 
 INVACT_NAMESPACE_END

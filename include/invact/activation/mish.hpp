@@ -1,7 +1,9 @@
 // Mish: f(x) = x * tanh(softplus(x)) = x * n / (n + 2), n = e^x (e^x + 2).
 #pragma once
 
+#include <invact/approx/gradient.hpp>
 #include <invact/approx/logistic.hpp>
+#include <invact/coefficients/mish.hpp>
 #include <invact/core/traits.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -14,7 +16,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 12 instructions, two of them special functions; float 36, one.
 // Largest error  forward 0.51 ULP of 16-bit storage; float 4, of 3.6 found.
 // NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
-// Source         the definition; T by Newton steps to 40 digits.
+// Source         the definition; T by Newton steps to 40 digits; coefficients/mish.hpp is fitted, and has g's errors.
 struct mish {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
@@ -37,5 +39,22 @@ struct mish {
   }
 };
 static_assert(is_activation_v<mish>);
+
+template <class Format, int SpentBits>
+struct select_approximant<accurate, mish, Format, SpentBits> {
+  using type = signed_root_approximant<coefficients_for::mish_accurate<Format, SpentBits>>;
+};
+template <int SpentBits>
+struct select_approximant<accurate, mish, binary32_format, SpentBits> {
+  using type = joint_approximant<coefficients_for::mish_accurate<binary32_format, SpentBits>>;
+};
+template <class Format, int SpentBits>
+struct select_approximant<fast, mish, Format, SpentBits> {
+  using type = signed_root_approximant<coefficients_for::mish_fast<Format, SpentBits>>;
+};
+template <int SpentBits>
+struct select_approximant<fast, mish, binary32_format, SpentBits> {
+  using type = fast;  // none is shipped: `inverted` refuses it by name
+};
 
 INVACT_NAMESPACE_END

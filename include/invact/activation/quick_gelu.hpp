@@ -9,7 +9,7 @@ INVACT_NAMESPACE_BEGIN
 //
 // Domain         all of float.
 // Storage        any.
-// Cost           swish's, less one instruction.
+// Cost           swish's, less what depends on beta.
 // Largest error  as of swish.
 // NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
 // Source         the definition.
@@ -29,5 +29,12 @@ struct quick_gelu {
   }
 };
 static_assert(is_activation_v<quick_gelu>);
+
+template <class Format, int SpentBits>
+struct select_approximant<accurate, quick_gelu, Format, SpentBits>
+    : select_approximant<accurate, swish, Format, SpentBits> {};
+template <class Format, int SpentBits>
+struct select_approximant<fast, quick_gelu, Format, SpentBits>
+    : select_approximant<fast, swish, Format, SpentBits> {};
 
 INVACT_NAMESPACE_END

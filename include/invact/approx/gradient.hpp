@@ -57,6 +57,19 @@ INVACT_FUNCTION float with_left(float y, uint32 piece, float factor, float right
   return multiply_if(piece, multiplier, factor, right);
 }
 
+// joint_approximant's polynomials, where u is the table's of y.
+template <class Table, class Math>
+INVACT_FUNCTION float joint(float y, float u, uint32 piece) {
+  const float root = Math::sqrt(u);
+  const float from_middle = select_by_bit(piece, -root, root) - Table::middle_center;
+  const float middle = horner(Table::middle(), from_middle);
+  const float log_root = Math::sqrt(log_ratio<Table, Math>(y, piece, u));
+  const float left = y * horner(Table::left(), log_root - Table::left_center);
+  const float right = horner(Table::right(), root - Table::right_center);
+  const float far = select_by_bit(piece, left, right);
+  return select(is_less(absolute(from_middle), Table::middle_width), middle, far);
+}
+
 }  // namespace detail
 
 // One polynomial in t for both pieces: Table::polynomial().
@@ -105,15 +118,7 @@ struct joint_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
     const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
-    const float u = detail::scaled_offset<Table>(y, offset);
-    const float root = Math::sqrt(u);
-    const float from_middle = select_by_bit(piece, -root, root) - Table::middle_center;
-    const float middle = horner(Table::middle(), from_middle);
-    const float log_root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
-    const float left = y * horner(Table::left(), log_root - Table::left_center);
-    const float right = horner(Table::right(), root - Table::right_center);
-    const float far = select_by_bit(piece, left, right);
-    const float g = select(is_less(absolute(from_middle), Table::middle_width), middle, far);
+    const float g = detail::joint<Table, Math>(y, detail::scaled_offset<Table>(y, offset), piece);
     return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <invact/approx/exponential.hpp>
+#include <invact/approx/flat.hpp>
 #include <invact/approx/polynomial.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -178,6 +179,48 @@ INVACT_FUNCTION float tanhshrink_float(float x) {
   // a >= 1 here, so that absolute() does nothing but keep -ffast-math from regrouping the sum.
   const float far = multiply_add(quotient, power, absolute(a - 1.0f));
   return select(is_less(a, 1.0f), near, copy_sign(far, float_bits(x) & float_sign_mask));
+}
+
+// g of x * tanh(x), about as 2 sqrt(y) next to 0 and 1 + exp(-2y) * (4y - 2) far out; y >= 0 but on NaN.
+template <class Near, class Far, class Format, int SpentBits, class Math>
+INVACT_FUNCTION float lisht_gradient(float y, float split, uint32 piece) {
+  float u = y;
+  if constexpr (least < Format >> 0x1p-126f) {
+    // In half all x up to 2^-12.5 have the code 0, or with the mantissa bit those up to 2^-12 the code 0 or 1: the
+    // middle of their g, which is 2x.
+    constexpr float smallest = least<Format>;
+    u = SpentBits > 0 ? at_least(y - smallest / 2.0f, smallest / 4.0f) : at_least(y, smallest / 8.0f);
+  }
+  const float near = Math::sqrt(u) * horner(Near::polynomial(), y - Near::center);
+  const float kept = smaller(y, 12.0f);  // where the exponential is lost in the 1
+  const float far = multiply_add(Math::ex2(-2.0f * log2e * kept), horner(Far::polynomial(), kept), 1.0f);
+  const float g = select(is_less(y, split), near, far);
+  return restore_nan(select_by_bit(piece, -g, g), y);
+}
+
+// |y|^(2/3), of a y that is not subnormal; for float with one step of Newton's on |y|^(-1/3).
+template <class Format, class Math>
+INVACT_FUNCTION float two_thirds_power(float magnitude) {
+  const float exponent = Math::lg2(magnitude);
+  if constexpr (is_narrow<Format>) {
+    return Math::ex2(exponent * (2.0f / 3.0f));
+  } else {
+    const float r = Math::ex2(exponent * (-1.0f / 3.0f));
+    const float root = magnitude * r;  // about |y|^(2/3)
+    const float error = multiply_add(-root, r * r, 1.0f);
+    return multiply_add(root, error * (1.0f / 3.0f), root);
+  }
+}
+
+// g of x - tanh(x), about as |y|^(2/3) next to 0 and 1 - 4exp(-2|y| - 2) far out.
+template <class Near, class Far, class Format, class Math>
+INVACT_FUNCTION float tanhshrink_gradient(float y) {
+  const float a = absolute(y);
+  const float z = two_thirds_power<Format, Math>(at_least(minimum(a, 1.0f), 0x1p-126f));
+  const float near = z * horner(Near::polynomial(), z);
+  const float w = Math::ex2(-2.0f * log2e * a);
+  const float far = multiply_add(-w, horner(Far::polynomial(), w), 1.0f);
+  return restore_nan(select(is_less(a, 1.0f), near, far), y);
 }
 
 }  // namespace detail

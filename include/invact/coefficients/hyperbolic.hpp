@@ -67,6 +67,62 @@ struct exp2m1_float {
   }
 };
 
+// g / z of x - tanh(x) in z = |y|^(2/3), |y| in [0, 1]; relative error 6.8e-06.
+struct tanhshrink_gradient_narrow {
+  INVACT_FUNCTION static constexpr coefficients<5> polynomial() {
+    return {{0x1.0a40a6p+1f, -0x1.bb334ep+0f, 0x1.582ad8p-1f, -0x1.6c777cp-4f, -0x1.0ceb7cp-7f}};
+  }
+};
+
+// g / z of x - tanh(x) in z = |y|^(2/3), |y| in [0, 1]; relative error 2.4e-08.
+struct tanhshrink_gradient_float {
+  INVACT_FUNCTION static constexpr coefficients<7> polynomial() {
+    return {{0x1.0a403p+1f, -0x1.bb0f08p+0f, 0x1.564bf6p-1f, -0x1.4aa81ap-4f, -0x1.deafe4p-7f,
+              -0x1.84dd64p-12f, 0x1.ad82bep-10f}};
+  }
+};
+
+// (1 - g) / w of x - tanh(x) in w = exp(-2|y|), |y| >= 1; relative error 1.8e-07.
+struct tanhshrink_rest {
+  INVACT_FUNCTION static constexpr coefficients<4> polynomial() {
+    return {{0x1.152aa8p-1f, 0x1.2c1fbcp-3f, 0x1.193bep-4f, 0x1.97116p-5f}};
+  }
+};
+
+// g / sqrt(y) of x * tanh(x) in y - center, y in [0, 2]; relative error 1.7e-05.
+struct lisht_gradient_narrow {
+  static constexpr float center = 0x1.e6p-1f;
+  INVACT_FUNCTION static constexpr coefficients<6> polynomial() {
+    return {{0x1.3b0c4cp+0f, -0x1.3d472cp-1f, 0x1.93557ap-3f, -0x1.66ffcp-7f, -0x1.cd8ea8p-8f,
+              0x1.76a928p-18f}};
+  }
+};
+
+// (g - 1) / w of x * tanh(x) in y, y in [2, 9], w = exp(-2y); error 6.9e-06.
+struct lisht_rest_narrow {
+  INVACT_FUNCTION static constexpr coefficients<5> polynomial() {
+    return {{-0x1.d6cda2p-1f, 0x1.1e235ep-1f, 0x1.04997cp+1f, -0x1.cc74a6p-2f, 0x1.1963fap-5f}};
+  }
+};
+
+// g / sqrt(y) of x * tanh(x) in y - center, y in [0, 2.5]; relative error 2.1e-08.
+struct lisht_gradient_float {
+  static constexpr float center = 0x1.34cp+0f;
+  INVACT_FUNCTION static constexpr coefficients<11> polynomial() {
+    return {{0x1.159206p+0f, -0x1.0acc64p-1f, 0x1.7cea82p-3f, -0x1.323c7p-6f, -0x1.04d1f8p-7f,
+              0x1.3a3b2cp-11f, 0x1.e71bfep-11f, 0x1.552ceep-15f, -0x1.e53bccp-14f, -0x1.6b873cp-17f,
+              0x1.59d762p-17f}};
+  }
+};
+
+// (g - 1) / w of x * tanh(x) in y, y in [2.5, 9], w = exp(-2y); error 3.2e-08.
+struct lisht_rest_float {
+  INVACT_FUNCTION static constexpr coefficients<8> polynomial() {
+    return {{0x1.295b76p+2f, -0x1.4c574ep+3f, 0x1.5a30e6p+3f, -0x1.09c1c2p+2f, 0x1.d3f0eep-1f,
+              -0x1.dfff14p-4f, 0x1.0b619cp-7f, -0x1.f484dap-13f}};
+  }
+};
+
 }  // namespace coefficients_for
 
 INVACT_NAMESPACE_END
