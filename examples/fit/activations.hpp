@@ -95,6 +95,16 @@ class activation {
   }
 };
 
+// Where f' is 0, between two x at which its signs differ.
+inline real turning_point(activation::function derivative, real from, real to) {
+  const bool rises = derivative(to) > 0;
+  for (int i = 0; i < 100; ++i) {
+    const real middle = (from + to) / 2;
+    ((derivative(middle) > 0) == rises ? to : from) = middle;
+  }
+  return (from + to) / 2;
+}
+
 inline constexpr real sqrt_half = 0.707106781186547524400844362104849039L;
 inline constexpr real inverse_sqrt_2pi = 0.398942280401432677939946059934381868L;
 

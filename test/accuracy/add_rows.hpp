@@ -9,6 +9,13 @@
 
 namespace report {
 
+struct host_backend {
+  template <class Op>
+  static accuracy::runner run(Op op) {
+    return host_runner(op);
+  }
+};
+
 template <class Backend>
 class row_maker {
  public:
@@ -19,9 +26,6 @@ class row_maker {
     add_storage<Activation, invact::bfloat16>(activation, "bfloat16");
   }
 
-  std::vector<row> rows;
-
- private:
   template <class Activation, class Storage>
   void add_storage(const char* activation, const char* storage) {
     add_packing<Activation, Storage, invact::bitmask>(activation, storage, "bitmask");
@@ -29,6 +33,9 @@ class row_maker {
       add_packing<Activation, Storage, invact::mantissa_bit>(activation, storage, "mantissa_bit");
   }
 
+  std::vector<row> rows;
+
+ private:
   template <class Activation, class Storage, class Packing>
   void add_packing(const char* activation, const char* storage, const char* packing) {
     using namespace invact;

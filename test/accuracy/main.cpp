@@ -107,10 +107,7 @@ int main(int argc, char** argv) {
 #endif
   for (int i = 0; i < static_cast<int>(rows.size()); ++i) {
     const report::row& r = rows[static_cast<std::size_t>(i)];
-    const std::string name = r.activation + " " + r.storage + " " + r.packing + " " + r.approximant;
-    if (name.find(only) == std::string::npos) continue;
-    std::string text;
-    report::result first;
+    if (r.name().find(only) == std::string::npos) continue;
     if (as == output::cells) {
 #if defined(_OPENMP)
 #pragma omp ordered
@@ -118,24 +115,15 @@ int main(int argc, char** argv) {
       print_cells(r);
       continue;
     }
-    for (const report::variant& v : r.variants) {
-      const report::result got = report::measure(r, v, flushes);
-      if (&v == &r.variants.front()) first = got;
-      if (as != output::check) break;
-      std::vector<std::string> all = report::broken_promises(r, v, got);
-      for (const std::string& broken : report::broken_corners(r, v, flushes)) all.push_back(broken);
-      for (const std::string& broken : all) {
-        text += "FAILED: " + name;
-        for (const double p : v.parameters) text += " " + std::to_string(p);
-        text += ": " + broken + "\n";
-      }
-    }
+    const std::string text = as == output::check ? report::check(r, flushes) : "";
+    const report::result got =
+        as == output::check ? report::result{} : report::measure(r, r.variants.front(), flushes);
 #if defined(_OPENMP)
 #pragma omp ordered
 #endif
     {
-      if (as == output::csv) print_csv(r, first);
-      if (as == output::markdown) print_markdown(r, first);
+      if (as == output::csv) print_csv(r, got);
+      if (as == output::markdown) print_markdown(r, got);
       std::fputs(text.c_str(), stdout);
       std::fflush(stdout);
       failures += !text.empty();

@@ -131,4 +131,18 @@ std::vector<std::string> broken_corners(const row& r, const variant& v, bool flu
   return broken;
 }
 
+std::string check(const row& r, bool flushes) {
+  std::string text;
+  for (const variant& v : r.variants) {
+    std::vector<std::string> all = broken_promises(r, v, measure(r, v, flushes));
+    for (const std::string& broken : broken_corners(r, v, flushes)) all.push_back(broken);
+    for (const std::string& broken : all) {
+      text += "FAILED: " + r.name();
+      for (const double p : v.parameters) text += " " + std::to_string(p);
+      text += ": " + broken + "\n";
+    }
+  }
+  return text;
+}
+
 }  // namespace report

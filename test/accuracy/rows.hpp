@@ -21,6 +21,8 @@ struct row {
   reference::format format;
   reference::index_in_mantissa index;
   std::vector<variant> variants;
+
+  std::string name() const { return activation + " " + storage + " " + packing + " " + approximant; }
 };
 
 struct result {
@@ -39,5 +41,8 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
 
 // The same of NaNs, infinities and zeros, and of the piece index over a range of x.
 std::vector<std::string> broken_corners(const row& r, const variant& v, bool flushes);
+
+// All of that as text, a line each that names the row and the parameters.
+std::string check(const row& r, bool flushes);
 
 }  // namespace report

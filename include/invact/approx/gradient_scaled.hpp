@@ -53,8 +53,8 @@ struct scaled_joint_approximant {
     constexpr float shift = SpentBits > 0 ? 0.42f : 0.14f, least = SpentBits > 0 ? 0.36f : 0.12f;
     const float beta = activation.beta;
     const float scale = beta * Table::scale;
-    const float center = Minimum::value / beta;
-    // center is off by its rounding; the products of it with beta cancel but for that.
+    const float center = Minimum::value * Math::rcp(beta);
+    // What center is off by, which is its rounding and that of the reciprocal.
     const float rest = fused_multiply_add(center, beta, -Minimum::value) - Minimum::rest;
     const float distance = detail::power_of_two_below(center) * detail::epsilon<binary32_format> * scale;
     const float offset = multiply_add(-shift, distance, rest * Table::scale);
