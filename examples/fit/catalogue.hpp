@@ -46,7 +46,7 @@ struct entry {
   // The numbers of mantissa bits spent, by packing.
   std::vector<int> packings() const {
     if (of.pieces.size() == 1 || scaled) return {0};
-    return {0, 1};
+    return {0, of.pieces.size() == 2 ? 1 : 2};
   }
 };
 

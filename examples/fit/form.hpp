@@ -26,7 +26,8 @@ struct choice {
   std::vector<double> at;        // where it ended
 };
 
-// One activation, storage format and packing.
+// One activation, storage format and packing. Of an odd one, with a minimum and a maximum, only negative y are fitted,
+// with piece 1 for the outer ones.
 struct problem {
   const activation* of;
   const format* storage;  // null for float
@@ -34,10 +35,17 @@ struct problem {
   cell_set set;
   std::vector<const cell*> left, right, all;
   double minimum, ulp;
-  double limit;  // g at +infinity
+  double limit;  // g at the far end of the right piece: +infinity, or 0
 
   problem(const activation& a, const format* f, int spent, cell_set cells)
       : of(&a), storage(f), spent_bits(spent), set(std::move(cells)) {
+    const bool is_odd = a.pieces.size() == 3;
+    if (is_odd) {
+      for (cell& c : set.cells) {
+        c.y = -std::fabs(c.y);
+        c.piece = c.piece != 0;
+      }
+    }
     for (const cell& c : set.cells) {
       all.push_back(&c);
       (c.piece == 1 ? left : right).push_back(&c);
@@ -46,7 +54,7 @@ struct problem {
     int e;
     std::frexp(-minimum, &e);
     ulp = std::ldexp(1.0, e - 1 - (f != nullptr ? f->mantissa_bits : 23));
-    limit = static_cast<double>(a.derivative(1000));
+    limit = static_cast<double>(a.derivative(is_odd ? 0 : 1000));
   }
   problem(const problem&) = delete;
 

@@ -33,6 +33,7 @@ inline constraint sum_is(double value, int terms) { return {Eigen::VectorXd::One
 // Saturation points to start from: where g has come within 2^-4 to 2^-12 of its limit, by y - y_min.
 inline std::vector<double> saturation_starts(const problem& p) {
   const activation& a = *p.of;
+  if (a.pieces.size() == 3) return {-p.minimum};
   std::vector<double> starts;
   const auto reached = [&](double within) {
     real x = 60;
@@ -51,7 +52,8 @@ class narrow_form : public form {
  protected:
   // Saturation and shift.
   std::vector<axis> saturation_and_shift(double saturation_step, double shift_step) const {
-    return {{saturation_starts(in), saturation_step}, {{in.level_shift(0)}, shift_step}};
+    const std::vector<double> starts = saturation_starts(in);
+    return {{starts, starts.size() == 1 ? 0 : saturation_step}, {{in.level_shift(0)}, shift_step}};
   }
 
   // The members every table has. v = y - (minimum + shift * ulp), over `saturation`.
@@ -115,7 +117,7 @@ class signed_root_form : public narrow_form {
           powers(q.piece == 1 ? -t : t, terms(), 1.0, row);
         },
         {sum_is(in.limit, terms())}, goal{});
-    table::vanishing = static_cast<float>(stored_underflow(*in.storage, 1));
+    table::vanishing = static_cast<float>(stored_underflow(*in.storage, std::max(in.spent_bits, 1)));
     set_base<table>(left, saturation);
     table::left_offset = table::offset;
     set_base<table>(shift, saturation);

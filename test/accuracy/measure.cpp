@@ -29,14 +29,17 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
   const reference::function f = reference::find(r.activation, v.parameters);
   for (const reference::segment& s : f.of->segments(v.parameters))
     beside_constant = beside_constant || s.flat || s.owns_start || s.owns_end;
-  const double narrow_ulp = in_mantissa       ? bounds::mantissa_bit_ulp + (beside_constant ? 1 : 0)
+  const double more_bits = r.index.bits > 1 ? 1 << (r.index.bits - 1) : 1;
+  const double narrow_ulp = in_mantissa
+                                ? bounds::mantissa_bit_ulp + more_bits - 1 + (beside_constant ? 1 : 0)
                             : beside_constant ? bounds::beside_constant_ulp
                                               : bounds::bitmask_ulp;
   const double float_ulp = in_mantissa ? bounds::float_mantissa_bit_ulp : bounds::float_ulp;
   at_most("the forward's largest error in ULP", got.forward.largest, is_float ? float_ulp : narrow_ulp);
   // Constants that are no numbers of the format are off by their rounding, wherever x is beyond them.
   const bool rounded_constant = beside_constant && &v != &r.variants.front();
-  if (!is_float && !rounded_constant) at_most("the forward's mean error in ULP", std::fabs(got.forward.bias), bounds::mean_ulp);
+  if (!is_float && !rounded_constant)
+    at_most("the forward's mean error in ULP", std::fabs(got.forward.bias), bounds::mean_ulp * more_bits);
 
   const accuracy::gradient_error& g = got.gradient;
   if (is_float) {

@@ -8,6 +8,8 @@ namespace bounds {
 constexpr double bitmask_ulp = 0.75;
 constexpr double mantissa_bit_ulp = 1.25;
 constexpr double mean_ulp = 0.01;
+// With more than two pieces the index takes more than one bit of y, each of which doubles the distance to the next
+// code with the index, and with it what goes beyond the bitmask's error, and the mean error.
 // Where y would be stored as the value of a constant piece beside its own, it goes to the code next to it.
 constexpr double beside_constant_ulp = 1.25;
 // The same for float storage; the mantissa bit's choice of parity adds up to one.

@@ -34,5 +34,6 @@ constexpr reference::index_in_mantissa index_of() {
   constexpr int bits = invact::piece_bits_v<activation>;
   if (Op::mask_bits != 0 || bits == 0) return {};
   constexpr ambiguous_range range = activation::ambiguous;
-  return {bits, range == ambiguous_range::negative, range == ambiguous_range::positive};
+  const bool any = range == ambiguous_range::any;
+  return {bits, any || range == ambiguous_range::negative, any || range == ambiguous_range::positive};
 }

@@ -12,6 +12,7 @@ enum class ambiguous_range {
   none,      // f is monotone: no index is stored at all
   negative,  // sign bit set, so -0 counts (GELU, SiLU, Mish)
   positive,  // sign bit clear, so +0 counts (LiSHT)
+  any,       // every finite y (three pieces, one of them falling: examples/three_pieces)
 };
 
 // Which of the shipped approximants an op decodes with; a class of your own may stand in their place.

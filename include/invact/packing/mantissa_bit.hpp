@@ -155,7 +155,7 @@ struct mantissa_bit {
       return (code & Format::sign) == 0;
     } else {
       static_cast<void>(code);
-      return false;
+      return Activation::ambiguous == ambiguous_range::any;
     }
   }
 
