@@ -16,7 +16,7 @@ INVACT_NAMESPACE_BEGIN
 //                y_min is subnormal above 4000.
 // Storage        any.
 // Cost           forward 8 instructions, two of them special functions; float 31, one. Gradient 25 in bfloat16, 29 in
-//                half, two special functions each; float 52, three; and 5 for what depends on beta alone.
+//                half, two special functions each; float 52, three; and 7 for what depends on beta alone.
 // Largest error  forward 0.51 ULP of 16-bit storage; float 4. g: 1.04 times the floor in 16 bits, whatever beta;
 //                float 1.21, and 1.35 where y_min is next to a power of two. RMS for x ~ N(0, 1) in 16 bits 1.07
 //                times the floor for beta in [0.5, 4], where the tables are fitted; beyond, as SiLU's with as

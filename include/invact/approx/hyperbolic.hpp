@@ -185,9 +185,9 @@ INVACT_FUNCTION float tanhshrink_float(float x) {
 template <class Near, class Far, class Format, int SpentBits, class Math>
 INVACT_FUNCTION float lisht_gradient(float y, float split, uint32 piece) {
   float u = y;
-  if constexpr (least < Format >> 0x1p-126f) {
-    // In half all x up to 2^-12.5 have the code 0, or with the mantissa bit those up to 2^-12 the code 0 or 1: the
-    // middle of their g, which is 2x.
+  if constexpr ((least<Format>) > 0x1p-126f) {
+    // In half all |x| up to 2^-12.5 have the code 0, or with the mantissa bit those up to 2^-12 the code 0 or 1:
+    // the middle of their g, which is 2x.
     constexpr float smallest = least<Format>;
     u = SpentBits > 0 ? at_least(y - smallest / 2.0f, smallest / 4.0f) : at_least(y, smallest / 8.0f);
   }
