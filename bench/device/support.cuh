@@ -223,18 +223,20 @@ constexpr int batch_of(int log2n) { return log2n <= 24 ? 20 : 1; }
 // of the caller's choice. n is a multiple of a block's elements, and all tensors are aligned.
 template <int Threads, int Fragments, class Op, class T>
 void forward_run(const Op& op, int64 n, const T* x, T* y, uint8* mask, cudaStream_t stream) {
-  const int64 blocks = n / invact::detail::tile_elements<Threads, Fragments, invact::detail::fragment_size<T>>;
+  constexpr int size = invact::detail::fragment_size<T>;
+  const int64 blocks = n / invact::detail::tile_elements<Threads, Fragments, size>;
   check(invact::detail::launch(static_cast<unsigned>(blocks), Threads, stream,
-                               invact::detail::forward_run_kernel<Threads, Fragments, invact::detail::fragment_size<T>, true, Op, T>, op, n,
-                               x, y, mask));
+                               invact::detail::forward_run_kernel<Threads, Fragments, size, true, Op, T>, op, n, x,
+                               y, mask));
 }
 template <int Threads, int Fragments, class Op, class T>
 void backward_run(const Op& op, int64 n, const T* dy, const T* y, const uint8* mask, T* dx,
                   cudaStream_t stream) {
-  const int64 blocks = n / invact::detail::tile_elements<Threads, Fragments, invact::detail::fragment_size<T>>;
+  constexpr int size = invact::detail::fragment_size<T>;
+  const int64 blocks = n / invact::detail::tile_elements<Threads, Fragments, size>;
   check(invact::detail::launch(static_cast<unsigned>(blocks), Threads, stream,
-                               invact::detail::backward_run_kernel<Threads, Fragments, invact::detail::fragment_size<T>, true, Op, T, T>, op,
-                               n, dy, y, mask, dx));
+                               invact::detail::backward_run_kernel<Threads, Fragments, size, true, Op, T, T>, op, n,
+                               dy, y, mask, dx));
 }
 
 }  // namespace bench

@@ -94,8 +94,8 @@ inline std::string regenerate(form& f, const std::vector<double>& at) {
         const double there = s.cost(next);
         if (there < here - least_gain) {
           char text[120];
-          std::snprintf(text, sizeof text, " parameter %zu at %a costs %.6f, at %a only %.6f;", i, part[i], here, next[i],
-                        there);
+          std::snprintf(text, sizeof text, " parameter %zu at %a costs %.6f, at %a only %.6f;", i, part[i],
+                        here, next[i], there);
           better += text;
         }
       }

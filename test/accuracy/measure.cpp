@@ -85,7 +85,8 @@ std::vector<std::string> broken_corners(const row& r, const variant& v, bool flu
   accuracy::codes y, piece;
   std::vector<float> g;
   std::vector<float> x;
-  for (const std::uint32_t bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0xffffffffu, 0x7f800001u}) x.push_back(from_bits(bits));
+  for (const std::uint32_t bits : {0x7fc00000u, 0xffc00000u, 0x7fffffffu, 0xffffffffu, 0x7f800001u})
+    x.push_back(from_bits(bits));
   v.run.forward(x, y, piece);
   v.run.gradient(y, piece, g);
   const std::uint32_t magnitude = r.format.sign() - 1, nan_from = r.format.ieee ? r.format.infinity() + 1 : magnitude;
@@ -107,9 +108,10 @@ std::vector<std::string> broken_corners(const row& r, const variant& v, bool flu
     require(grows ? infinite : y[i] == y[i + 2], "an infinity is not the limit", side * HUGE_VAL);
     // The mantissa bit leaves infinities as they are, so they tell no piece.
     const bool tells_piece = r.packing != "mantissa_bit" || !infinite || y[0] != y[1];
-    if (std::fabs(far) <= 2 && tells_piece) require(std::fabs(g[i] - far) <= 1e-3, "the gradient of an infinity is not the limit", side);
-    if (r.packing == "bitmask")
-      require(static_cast<int>(piece[i]) == (i == 0 ? segments.front() : segments.back()).piece, "the piece index", side);
+    if (std::fabs(far) <= 2 && tells_piece)
+      require(std::fabs(g[i] - far) <= 1e-3, "the gradient of an infinity is not the limit", side);
+    const int outermost = (i == 0 ? segments.front() : segments.back()).piece;
+    if (r.packing == "bitmask") require(static_cast<int>(piece[i]) == outermost, "the piece index", side);
   }
 
   // Small and large x: the piece, and no y of the wrong sign.

@@ -1,9 +1,9 @@
 // What a thread does with a fragment, N consecutive elements of a row: load, compute, store.
 //
-// A whole fragment of an aligned row is one access of at most 16 bytes (two where a fragment of eight is float's), so
-// that neighbouring threads read neighbouring addresses; what is not aligned, and the end of a row, goes element by element. Loads are
-// plain, not read-only ones, because an output may be an input's own memory; a thread stores what it alone has
-// loaded.
+// A whole fragment of an aligned row is one access of at most 16 bytes (two where a fragment of eight is
+// float's), so that neighbouring threads read neighbouring addresses; what is not aligned, and the end of a row,
+// goes element by element. Loads are plain, not read-only ones, because an output may be an input's own memory; a
+// thread stores what it alone has loaded.
 #pragma once
 
 #include <invact/core/fragment.hpp>

@@ -141,9 +141,9 @@ std::size_t bias_gradient_workspace_bytes(const Shape& shape) noexcept {
 // the rows k, k + h, ... of a band in order; then their sums are added in order; then every 32nd band in
 // order, and the 32 sums pairwise. There are no atomics, and h and the bands depend on the shape
 // alone, so the result's bits do too. h is 16 where cols > 128, and where they are fewer 512 / (cols / 8)
-// with cols / 8 rounded up to a power of two, at least 2; a band has 8 h rows, or more where there would be more
-// than 4096 / ceil(cols / 256) bands in all groups. To first order the error is at most (rows of a band / h + h + bands / 32 +
-// 6) * 2^-24 times the sum of |dx|.
+// with cols / 8 rounded up to a power of two, at least 2; a band has 8 h rows, or more where there would be
+// more than 4096 / ceil(cols / 256) bands in all groups. To first order the error is at most (rows of a band / h
+// + h + bands / 32 + 6) * 2^-24 times the sum of |dx|.
 template <class Op, class Shape, class Dy, class Dx, invact::detail::if_shape<Shape> = 0>
 INVACT_HIDDEN cudaError_t backward_with_bias_gradient(const Op& op, const Shape& shape, const Dy* dy,
                                                       const invact::detail::storage_of<Op>* y,
