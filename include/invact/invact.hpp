@@ -9,5 +9,7 @@
 #include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
 #include <invact/op/inverted.hpp>
+#include <invact/op/scaled.hpp>
 #include <invact/packing/bitmask.hpp>
 #include <invact/packing/mantissa_bit.hpp>
+#include <invact/packing/refined_bitmask.hpp>

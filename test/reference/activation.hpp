@@ -38,12 +38,13 @@ struct registered {
   registered(const char* name, definition d);
 };
 
-// One with its parameters: what the tests pass around.
+// One with its parameters, and what is stored times a scale: what the tests pass around.
 struct function {
   const definition* of = nullptr;
   parameters p;
+  double scale = 1;  // > 0
 
-  double value(double x) const { return of->value(x, p); }
+  double value(double x) const { return scale * of->value(x, p); }
   double derivative(double x) const { return of->derivative(x, p); }
 };
 

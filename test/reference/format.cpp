@@ -39,6 +39,7 @@ double ulp(format f, double x) {
 
 double code_position(format f, double x) {
   const double magnitude = std::fabs(x), step = ulp(f, magnitude);
+  if (magnitude == 0) return 0;
   int e;
   std::frexp(magnitude, &e);
   const int exponent = std::max(e - 1 + f.bias(), 1);

@@ -23,7 +23,7 @@ function find(const std::string& name) {
     std::fprintf(stderr, "no reference for %s: add test/reference/%s.cpp\n", name.c_str(), name.c_str());
     std::abort();
   }
-  return {&it->second, it->second.defaults};
+  return {&it->second, it->second.defaults, 1};
 }
 
 function find(const std::string& name, const parameters& p) {

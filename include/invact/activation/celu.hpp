@@ -30,6 +30,8 @@ struct celu {
     return detail::celu<coefficients_for::exp2m1_float, Format, Math>(x, alpha);
   }
 
+  INVACT_FUNCTION y_range range() const { return {-alpha, 0x1p+127f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return detail::celu_gradient<Format, Math>(y, alpha);

@@ -17,6 +17,8 @@ struct gelu {
   // The smallest float that is not below T.
   static constexpr float stationary_point = -0x1.80ead0p-1f;
 
+  INVACT_FUNCTION y_minimum lowest() const { return {-0x1.5c19dep-3f, 1.29155f}; }
+
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));

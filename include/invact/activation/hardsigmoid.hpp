@@ -28,6 +28,9 @@ struct hardsigmoid {
     return reaches_zero ? select(is_at_most(x, -3.0f), 0.0f, kept) : kept;
   }
 
+  static constexpr int owned_values = 2;
+  INVACT_FUNCTION owned_value owned(int i) const { return {i == 0 ? 0.0f : 1.0f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return detail::slope_if(is_between(y, 0.0f, 1.0f), 1.0f / 6.0f, y);

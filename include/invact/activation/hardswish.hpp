@@ -24,6 +24,8 @@ struct hardswish {
 
   static constexpr float stationary_point = -1.5f;
 
+  INVACT_FUNCTION y_minimum lowest() const { return {-0.375f, 0.0f}; }
+
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));
@@ -47,6 +49,12 @@ struct hardswish {
     } else {
       return y;
     }
+  }
+
+  static constexpr int owned_values = 2;
+  INVACT_FUNCTION owned_value owned(int i) const {
+    if (i == 0) return {float_from_bits(float_sign_mask), 1};
+    return {3.0f, 0, true};
   }
 
   template <class Format, int SpentBits, class Math>

@@ -36,6 +36,9 @@ struct hardtanh {
     }
   }
 
+  static constexpr int owned_values = 2;
+  INVACT_FUNCTION owned_value owned(int i) const { return {i == 0 ? min : max}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     const float low = detail::stored_value<Format>(min), high = detail::stored_value<Format>(max);

@@ -30,6 +30,9 @@ struct leaky_relu {
     return select(is_above_zero(x), detail::apart_from_zero<Format>(x), detail::scaled(x, slope));
   }
 
+  static constexpr int owned_values = 1;
+  INVACT_FUNCTION owned_value owned(int) const { return {0.0f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return restore_nan(carry_nan(select(is_above_zero(y), 1.0f, slope), y), y);

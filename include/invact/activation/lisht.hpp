@@ -22,6 +22,8 @@ struct lisht {
 
   static constexpr float stationary_point = 0.0f;
 
+  INVACT_FUNCTION y_minimum lowest() const { return {0.0f, 0.0f}; }
+
   // 1 on the left piece, x < 0; 0 on the right, for both zeros and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));

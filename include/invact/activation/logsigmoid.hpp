@@ -28,6 +28,8 @@ struct logsigmoid {
             negated(x), 1.0f));
   }
 
+  INVACT_FUNCTION y_range range() const { return {-0x1p+127f, 0.0f, -0.5f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return negated(detail::expm1<coefficients_for::exp2m1_float, Format, Math>(y));

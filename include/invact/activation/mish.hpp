@@ -24,6 +24,8 @@ struct mish {
   // The smallest float that is not below T.
   static constexpr float stationary_point = -0x1.31432cp+0f;
 
+  INVACT_FUNCTION y_minimum lowest() const { return {-0x1.3c4172p-2f, 1.39948f}; }
+
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));

@@ -20,6 +20,8 @@ struct quick_gelu {
   // The float nearest to 1.702, as in float arithmetic everywhere.
   static constexpr float beta = 1.702f;
 
+  INVACT_FUNCTION y_minimum lowest() const { return swish{beta}.lowest(); }
+
   // 1 on the left piece, beta * x < silu's T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const { return swish{beta}.piece_index(x); }
 

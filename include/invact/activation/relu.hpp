@@ -22,6 +22,9 @@ struct relu {
     return select(is_at_most(x, 0.0f), 0.0f, detail::apart_from_zero<Format>(x));
   }
 
+  static constexpr int owned_values = 1;
+  INVACT_FUNCTION owned_value owned(int) const { return {0.0f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return detail::slope_if(is_above_zero(y), 1.0f, y);

@@ -28,6 +28,9 @@ struct relu6 {
     }
   }
 
+  static constexpr int owned_values = 2;
+  INVACT_FUNCTION owned_value owned(int i) const { return {i == 0 ? 0.0f : 6.0f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return detail::slope_if(is_between(y, 0.0f, 6.0f), 1.0f, y);

@@ -31,6 +31,11 @@ struct selu {
         scale_alpha.times<Format>(detail::expm1<coefficients_for::exp2m1_float, Format, Math>(x)));
   }
 
+  static constexpr int owned_values = 1;
+  INVACT_FUNCTION owned_value owned(int) const { return {0.0f}; }
+
+  INVACT_FUNCTION y_range range() const { return {-1.7580993f, 0x1p+127f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return detail::exponential_linear_gradient(y, 1.0507009873554804935f, 1.7580993408473768599f);

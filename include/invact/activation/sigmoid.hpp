@@ -29,6 +29,8 @@ struct sigmoid {
     }
   }
 
+  INVACT_FUNCTION y_range range() const { return {0.0f, 1.0f, 1.0f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return y * (1.0f - y);

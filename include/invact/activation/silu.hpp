@@ -17,6 +17,8 @@ struct silu {
   // The smallest float that is not below T.
   static constexpr float stationary_point = -0x1.474972p+0f;
 
+  INVACT_FUNCTION y_minimum lowest() const { return {-0x1.1d25d0p-2f, 1.36013f}; }
+
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));

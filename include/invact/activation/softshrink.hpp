@@ -30,6 +30,11 @@ struct softshrink {
     return select(is_at_most(a, lambda), 0.0f, y);
   }
 
+  static constexpr int owned_values = 2;
+  INVACT_FUNCTION owned_value owned(int i) const {
+    return {float_from_bits(i == 0 ? 0u : float_sign_mask)};
+  }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return detail::slope_if(!detail::is_zero(y), 1.0f, y);

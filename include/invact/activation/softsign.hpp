@@ -34,6 +34,8 @@ struct softsign {
     return copy_sign(y, float_bits(x) & float_sign_mask);
   }
 
+  INVACT_FUNCTION y_range range() const { return {-1.0f, 1.0f, -1.0f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     const float rest = 1.0f - absolute(y);

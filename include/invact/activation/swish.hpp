@@ -31,6 +31,12 @@ struct swish {
 
   INVACT_FUNCTION bool is_valid() const { return is_less(0.0f, beta) && is_less(beta, 0x1p+100f); }
 
+  // SiLU's, of a y and a t^2 that are beta times as large.
+  INVACT_FUNCTION y_minimum lowest() const {
+    const y_minimum of_silu = silu{}.lowest();
+    return {of_silu.y / beta, of_silu.bend * native_math::sqrt(beta)};
+  }
+
   // 1 on the left piece, beta * x < silu's T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(beta * x, silu::stationary_point));

@@ -30,6 +30,8 @@ struct tanh {
     }
   }
 
+  INVACT_FUNCTION y_range range() const { return {-1.0f, 1.0f, 0.55f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     return multiply_add(negated(y), y, 1.0f);

@@ -34,6 +34,8 @@ struct tanhshrink {
     }
   }
 
+  INVACT_FUNCTION y_range range() const { return {-0x1p+127f, 0x1p+127f}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     using namespace coefficients_for;

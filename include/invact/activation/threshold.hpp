@@ -31,6 +31,9 @@ struct threshold {
     return select(is_at_most(x, limit), constant, detail::apart_from<Format>(x, constant));
   }
 
+  static constexpr int owned_values = 1;
+  INVACT_FUNCTION owned_value owned(int) const { return {constant}; }
+
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {
     const float flat = detail::stored_value<Format>(constant);

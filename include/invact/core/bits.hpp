@@ -183,4 +183,14 @@ INVACT_FUNCTION bool is_less(float x, float bound) {
 #endif
 }
 
+// A float in global memory, on the host in any, that nothing writes while the kernel runs: so it is read
+// once, whatever is stored between its uses.
+INVACT_FUNCTION float load_unchanging(const float* p) {
+#if INVACT_DEVICE_CODE
+  return __ldg(p);
+#else
+  return *p;
+#endif
+}
+
 INVACT_NAMESPACE_END

@@ -10,6 +10,16 @@
 //   float slope_gradient(float y, uint32 piece) const;
 //   bool is_valid() const;
 //
+// Where a constant piece, or a slope beyond a jump of f', has a value of y to itself, so that y alone tells
+// it from what lies beside it, ops that scale y ask which values these are (Format's own value() holds y
+// apart from them only unscaled). And for ops that decode cells (packing/cell.hpp) an activation may say
+// where its minimum or range is:
+//
+//   static constexpr int owned_values = 2;
+//   owned_value owned(int i) const;                 for 0 <= i < owned_values
+//   y_minimum lowest() const;
+//   y_range range() const;                          where f has limits, or g is not constant piece by piece
+//
 // Format is the storage format of y, so that f may be computed no better than it is stored; SpentBits are the
 // mantissa bits of y that the packing takes; Math is the set of special functions.
 #pragma once
@@ -18,6 +28,27 @@
 #include <invact/core/storage.hpp>
 
 INVACT_NAMESPACE_BEGIN
+
+// A value of y that no other y of its piece may be stored as, or no y nearer to 0.
+struct owned_value {
+  float y;
+  uint32 piece = 0;
+  bool from_inside_alone = false;  // a y beyond it, seen from 0, may be stored as it
+};
+
+// Where f has one minimum: y there; and f''' / (3 f'' sqrt(f'' / 2)) there, by which g bends: it is
+// proportional to t + bend t^2 about the minimum, t = sqrt(y - y_min), negative on the left piece.
+struct y_minimum {
+  float y;
+  float bend;
+};
+
+// The values of f, rounded outwards; and g'' / (2 g') as a function of |y|, where a rounded y matters most
+// to g.
+struct y_range {
+  float low, high;
+  float bend = 0.0f;
+};
 
 namespace detail {
 
@@ -38,6 +69,12 @@ template <class T>
 inline constexpr bool has_gradient_factor<
     T, void_t<decltype(declval<const T&>().template gradient_factor<binary32_format, 0, native_math>(0.0f, 0u))>> =
     true;
+
+// How many values of y T owns.
+template <class T, class = void>
+inline constexpr int owned_values_of = 0;
+template <class T>
+inline constexpr int owned_values_of<T, void_t<decltype(declval<const T&>().owned(0))>> = T::owned_values;
 
 template <class T, class = void>
 inline constexpr bool has_slope_gradient = false;

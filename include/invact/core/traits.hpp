@@ -75,6 +75,12 @@ template <class T>
 inline constexpr bool has_storage<T, void_t<decltype(storage_traits<T>::to_code(declval<const T&>())),
                                             typename storage_traits<T>::format>> = true;
 
+// Storage of eight bits, in which y is kept scaled.
+template <class T, bool = has_storage<T>>
+inline constexpr bool is_float8 = false;
+template <class T>
+inline constexpr bool is_float8<T, true> = sizeof(typename storage_traits<T>::format::code) == 1;
+
 // A 16-bit format that has round_pair() and truncate_pair().
 template <class Format, class = void>
 inline constexpr bool converts_pairs = false;

@@ -107,16 +107,24 @@ __device__ __forceinline__ fragment<T, N> narrow(const fragment<float, N>& from)
   return to;
 }
 
-// forward() of a fragment, y stored at y, mask bits in the mask's row, where the fragment is at i. x is the
-// sum with the bias.
+// forward() of a fragment, y stored at y, mask bits in the mask's row, where the fragment is at i, and f(x)
+// recorded. x is the sum with the bias.
 template <bool Vector, class Op, int N>
 __device__ __forceinline__ void forward_fragment(const Op& op, const fragment<float, N>& x, int count,
-                                                 storage_of<Op>* y, uint8* mask_row, int64 i) {
+                                                 storage_of<Op>* y, uint8* mask_row, int64 i,
+                                                 amax_record<Op>& record) {
   fragment<storage_of<Op>, N> out;
   mask_word<Op, N> bits = 0;
   if constexpr (has_fragments<Op, N>) {
     typename Op::template pieces<N> pieces;
-    out = op.forward(x, pieces);
+    if constexpr (has_amax<Op>) {
+      fragment<float, N> values;
+      out = op.forward(x, pieces, values);
+      INVACT_UNROLL
+      for (int k = 0; k < N; ++k) record.add(values[k], k < count);
+    } else {
+      out = op.forward(x, pieces);
+    }
     bits = pieces.bits;
   } else {
     INVACT_UNROLL
@@ -124,10 +132,38 @@ __device__ __forceinline__ void forward_fragment(const Op& op, const fragment<fl
       const auto e = op.forward(x[k]);
       out[k] = e.y;
       bits |= static_cast<mask_word<Op, N>>(e.piece) << (k * Op::mask_bits);
+      if constexpr (has_amax<Op>) record.add(e.value, k < count);
     }
   }
   store_fragment<Vector>(y, count, out);
   store_mask<N, Op::mask_bits>(mask_row, i, count, bits);
+}
+
+// Raises the op's amax to what the threads of a block have recorded: all of them call it, once.
+template <class Op>
+__device__ __forceinline__ void store_record(const Op& op, const amax_record<Op>& record) {
+  if constexpr (has_amax<Op>) {
+    if (op.amax() == nullptr) return;
+    __shared__ uint32 of_warps[32];
+    const auto of_warp = [](uint32 bits) {
+      amax_record<Op> largest{bits};
+      INVACT_UNROLL
+      for (int lane = 16; lane > 0; lane /= 2)
+        largest.add_bits(__shfl_xor_sync(0xffffffffu, largest.bits, lane));
+      return largest.bits;
+    };
+    const uint32 thread = threadIdx.y * blockDim.x + threadIdx.x;
+    const uint32 warps = blockDim.x * blockDim.y / 32;
+    const uint32 own = of_warp(record.bits);
+    if (thread % 32 == 0) of_warps[thread / 32] = own;
+    __syncthreads();
+    if (thread >= 32) return;
+    const uint32 of_block = of_warp(thread < warps ? of_warps[thread] : 0u);
+    if (thread == 0 && of_block != 0) atomicMax(reinterpret_cast<uint32*>(op.amax()), of_block);
+  } else {
+    static_cast<void>(op);
+    static_cast<void>(record);
+  }
 }
 
 // dx of a fragment, unrounded.

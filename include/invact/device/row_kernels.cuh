@@ -64,6 +64,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
   const int rows = rows_left(layout, at.group, at.band, Rows * step);
   if (rows == 0) return;
   const int64 own = at.group * layout.rows + at.band * (Rows * step) + threadIdx.y;
+  amax_record<Op> record;
   const auto load = [&](int k, int count) {
     return load_fragment<N, Vector>(x + (own + k * step) * layout.ld_x + at.column, count);
   };
@@ -75,7 +76,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
   const auto finish = [&](const fragment<X, N>& in, const bias_fragment<Bias, N>& added, int k, int count) {
     const int64 row = own + k * step;
     forward_fragment<Vector>(op, added.to(widen(in)), count, y + row * layout.ld_y + at.column,
-                             mask + row * layout.mask_stride, at.column);
+                             mask + row * layout.mask_stride, at.column, record);
   };
   // Where two threads share a mask byte a warp stays together (see store_mask), its threads beyond the columns too.
   constexpr bool together = N * Op::mask_bits % 8 != 0;
@@ -88,13 +89,14 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
     const bias_fragment<Bias, N> added = load_bias(count);
     INVACT_UNROLL
     for (int k = 0; k < Rows; ++k) finish(in[k], added, k, count);
-    return;
-  }
+  } else {
 #pragma unroll 1
-  for (int k = 0; k < Rows; ++k) {
-    const int count = k * step + static_cast<int>(threadIdx.y) < rows ? at.columns : 0;
-    finish(load(k, count), load_bias(count), k, count);
+    for (int k = 0; k < Rows; ++k) {
+      const int count = k * step + static_cast<int>(threadIdx.y) < rows ? at.columns : 0;
+      finish(load(k, count), load_bias(count), k, count);
+    }
   }
+  store_record(op, record);
 }
 
 // A band is Rows * blockDim.y rows.

@@ -25,6 +25,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
   const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  amax_record<Op> record;
   if (Vector && (blockIdx.x + 1) * tile <= n) {
     fragment<X, N> in[Fragments];
     INVACT_UNROLL
@@ -32,16 +33,18 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
     INVACT_UNROLL
     for (int f = 0; f < Fragments; ++f) {
       const int64 i = first + f * stride;
-      forward_fragment<true>(op, widen(in[f]), N, y + i, mask, i);
+      forward_fragment<true>(op, widen(in[f]), N, y + i, mask, i, record);
     }
-    return;
-  }
+  } else {
 #pragma unroll 1
-  for (int f = 0; f < Fragments; ++f) {
-    const int64 i = first + f * stride;
-    const int count = elements_at<N>(i, n);
-    forward_fragment<Vector>(op, widen(load_fragment<N, Vector>(x + i, count)), count, y + i, mask, i);
+    for (int f = 0; f < Fragments; ++f) {
+      const int64 i = first + f * stride;
+      const int count = elements_at<N>(i, n);
+      forward_fragment<Vector>(op, widen(load_fragment<N, Vector>(x + i, count)), count, y + i, mask, i,
+                               record);
+    }
   }
+  store_record(op, record);
 }
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>

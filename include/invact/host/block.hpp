@@ -37,13 +37,15 @@ INVACT_INLINE void keep(const uint8 (&bytes)[N]) {
 #endif
 }
 
-// forward() of N elements.
+// forward() of N elements. The first `count` are recorded.
 template <int N, class Op, class X, class Bias>
-INVACT_INLINE void forward_block(const Op& op, const X* x, Bias bias, storage_of<Op>* y, uint8* mask) {
+INVACT_INLINE void forward_block(const Op& op, const X* x, Bias bias, storage_of<Op>* y, uint8* mask,
+                                 int count, amax_record<Op>& record) {
   // Codes, not the storage type itself: g++ does not vectorise assignments of a class.
   using traits = storage_traits<storage_of<Op>>;
   typename traits::code codes[N];
   uint8 pieces[N];  // or any byte: see keep
+  float values[N];
   for (int i = 0; i < N; ++i) {
     float value = storage_traits<X>::load(x[i]);
     if constexpr (!invact::detail::is_same_v<Bias, no_bias>) {
@@ -52,6 +54,14 @@ INVACT_INLINE void forward_block(const Op& op, const X* x, Bias bias, storage_of
     const auto e = op.forward(value);
     codes[i] = traits::to_code(e.y);
     pieces[i] = static_cast<uint8>(Op::mask_bits > 0 ? e.piece : codes[i]);
+    if constexpr (has_amax<Op>) values[i] = e.value;
+  }
+  if constexpr (has_amax<Op>) {
+    for (int i = 0; i < N; ++i) record.add(values[i], i < count);
+  } else {
+    static_cast<void>(values);
+    static_cast<void>(count);
+    static_cast<void>(record);
   }
   for (int i = 0; i < N; ++i) y[i] = traits::from_code(codes[i]);
   if constexpr (Op::mask_bits > 0) {
@@ -112,15 +122,15 @@ struct padded_tail {
 // forward() of the last `count` < tail_size elements of a run.
 template <class Op, class X, class Bias>
 INVACT_INLINE void forward_tail(const Op& op, int count, const X* x, Bias bias, storage_of<Op>* y,
-                                uint8* mask) {
+                                uint8* mask, amax_record<Op>& record) {
   const padded_tail<X> in(x, count);
   storage_of<Op> out[tail_size];
   uint8 bits[max_mask_bits] = {};
   if constexpr (invact::detail::is_same_v<Bias, no_bias>) {
-    forward_block<tail_size>(op, in.values, bias, out, bits);
+    forward_block<tail_size>(op, in.values, bias, out, bits, count, record);
   } else {
     const padded_tail<bias_element<Bias>> b(bias, count);
-    forward_block<tail_size>(op, in.values, &b.values[0], out, bits);
+    forward_block<tail_size>(op, in.values, &b.values[0], out, bits, count, record);
   }
   for (int i = 0; i < count; ++i) y[i] = out[i];
   // The padding has pieces too: only the elements' own bits are kept.
@@ -149,17 +159,19 @@ INVACT_INLINE void backward_tail(const Op& op, int count, const Dy* dy, const st
 
 template <class Op, class X, class Bias>
 INVACT_INLINE void forward_blocks(const Op& op, int64 n, const X* x, Bias bias, storage_of<Op>* y,
-                                  uint8* mask) {
+                                  uint8* mask, amax_record<Op>& record) {
   int64 i = 0;
   for (; n - i >= block_size; i += block_size) {
-    forward_block<block_size>(op, x + i, advance(bias, i), y + i, advance(mask, mask_offset<Op>(i)));
+    forward_block<block_size>(op, x + i, advance(bias, i), y + i, advance(mask, mask_offset<Op>(i)),
+                              block_size, record);
   }
   for (; n - i >= tail_size; i += tail_size) {
-    forward_block<tail_size>(op, x + i, advance(bias, i), y + i, advance(mask, mask_offset<Op>(i)));
+    forward_block<tail_size>(op, x + i, advance(bias, i), y + i, advance(mask, mask_offset<Op>(i)),
+                             tail_size, record);
   }
   if (i < n) {
     forward_tail(op, static_cast<int>(n - i), x + i, advance(bias, i), y + i,
-                 advance(mask, mask_offset<Op>(i)));
+                 advance(mask, mask_offset<Op>(i)), record);
   }
 }
 
@@ -199,9 +211,9 @@ INVACT_INLINE void backward_blocks(const Op& op, int64 n, const Dy* dy, const st
 template <class Op, class X, class Bias>
 INVACT_DETAIL_NOINLINE __attribute__((target("avx2"))) void forward_run_avx2(const Op& op, int64 n,
                                                                              const X* x, Bias bias,
-                                                                             storage_of<Op>* y,
-                                                                             uint8* mask) {
-  forward_blocks(op, n, x, bias, y, mask);
+                                                                             storage_of<Op>* y, uint8* mask,
+                                                                             amax_record<Op>& record) {
+  forward_blocks(op, n, x, bias, y, mask, record);
 }
 
 template <class Op, class Dy, class Dx>
@@ -215,8 +227,8 @@ INVACT_DETAIL_NOINLINE __attribute__((target("avx2"))) void backward_run_avx2(
 
 template <class Op, class X, class Bias>
 INVACT_DETAIL_NOINLINE void forward_run_baseline(const Op& op, int64 n, const X* x, Bias bias,
-                                                 storage_of<Op>* y, uint8* mask) {
-  forward_blocks(op, n, x, bias, y, mask);
+                                                 storage_of<Op>* y, uint8* mask, amax_record<Op>& record) {
+  forward_blocks(op, n, x, bias, y, mask, record);
 }
 
 template <class Op, class Dy, class Dx>
@@ -226,13 +238,14 @@ INVACT_DETAIL_NOINLINE void backward_run_baseline(const Op& op, int64 n, const D
   backward_blocks(op, n, dy, y, mask, dx, sums);
 }
 
-// forward() of n consecutive elements whose mask starts on a byte.
+// forward() of n consecutive elements whose mask starts on a byte, recorded.
 template <class Op, class X, class Bias>
-void forward_run(const Op& op, int64 n, const X* x, Bias bias, storage_of<Op>* y, uint8* mask) {
+void forward_run(const Op& op, int64 n, const X* x, Bias bias, storage_of<Op>* y, uint8* mask,
+                 amax_record<Op>& record) {
 #if INVACT_DETAIL_HOST_AVX2
-  if (__builtin_cpu_supports("avx2")) return forward_run_avx2(op, n, x, bias, y, mask);
+  if (__builtin_cpu_supports("avx2")) return forward_run_avx2(op, n, x, bias, y, mask, record);
 #endif
-  forward_run_baseline(op, n, x, bias, y, mask);
+  forward_run_baseline(op, n, x, bias, y, mask, record);
 }
 
 // backward() of n consecutive elements whose mask starts on a byte. `sums`, if any, gets the unrounded

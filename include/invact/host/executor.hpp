@@ -34,6 +34,7 @@
 #include <invact/host/schedule.hpp>
 #include <invact/host/shape.hpp>
 
+#include <atomic>
 #include <vector>
 
 INVACT_NAMESPACE_BEGIN
@@ -41,15 +42,48 @@ INVACT_NAMESPACE_BEGIN
 INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
+// What the tasks of a forward have recorded, which ends in the op's amax.
+template <class Op>
+class shared_record {
+ public:
+  void add(const amax_record<Op>& record) {
+    if constexpr (has_amax<Op>) {
+      uint32 bits = bits_.load(std::memory_order_relaxed);
+      while (bits < record.bits &&
+             !bits_.compare_exchange_weak(bits, record.bits, std::memory_order_relaxed)) {
+      }
+    } else {
+      static_cast<void>(record);
+    }
+  }
+  void store(const Op& op) const {
+    if constexpr (has_amax<Op>) {
+      if (op.amax() == nullptr) return;
+      amax_record<Op> all{float_bits(*op.amax())};
+      all.add_bits(bits_.load(std::memory_order_relaxed));
+      *op.amax() = float_from_bits(all.bits);
+    } else {
+      static_cast<void>(op);
+    }
+  }
+
+ private:
+  std::atomic<uint32> bits_{0};
+};
+
 template <class Op, class X>
 void forward_vector(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
   throw_if_any("forward", invact::detail::check_forward(op, n, x, y, mask));
   const task_grid grid(1, n);
+  shared_record<Op> together;
   run_tasks(grid.count, [&](int64 t) {
+    amax_record<Op> record;
     grid.run_task(t, [&](int64, int64 i, int64 count) {
-      forward_run(op, count, x + i, no_bias{}, y + i, advance(mask, mask_offset<Op>(i)));
+      forward_run(op, count, x + i, no_bias{}, y + i, advance(mask, mask_offset<Op>(i)), record);
     });
+    together.add(record);
   });
+  together.store(op);
 }
 
 template <class Op, class Dy, class Dx>
@@ -75,12 +109,16 @@ void forward_matrix(const char* function, const Op& op, const matrix_shape& shap
                     storage_of<Op>* y, uint8* mask) {
   throw_if_any(function, invact::detail::check_forward(op, shape, x, bias, y, mask));
   const task_grid grid(shape.rows, shape.cols);
+  shared_record<Op> together;
   run_tasks(grid.count, [&](int64 t) {
+    amax_record<Op> record;
     grid.run_task(t, [&](int64 r, int64 c, int64 count) {
       forward_run(op, count, x + r * shape.ld_x + c, advance(bias, c), y + r * shape.ld_y + c,
-                  advance(mask, mask_offset<Op>(shape, r, c)));
+                  advance(mask, mask_offset<Op>(shape, r, c)), record);
     });
+    together.add(record);
   });
+  together.store(op);
 }
 
 template <class Op, class Dy, class Dx>

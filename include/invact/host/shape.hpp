@@ -19,7 +19,9 @@ using invact::matrix_shape;
 INVACT_HOST_NAMESPACE_BEGIN
 namespace detail {
 
+using invact::detail::amax_record;
 using invact::detail::bias_element;
+using invact::detail::has_amax;
 using invact::detail::max_mask_bits;
 using invact::detail::no_bias;
 using invact::detail::storage_of;

@@ -47,6 +47,35 @@ struct checked_op {
 template <class Op>
 using storage_of = typename checked_op<Op>::storage_type;
 
+// An op that reads a scale from memory when it runs, as scaled does.
+template <class T, class = void>
+inline constexpr bool has_scale = false;
+template <class T>
+inline constexpr bool
+    has_scale<T, void_t<decltype(static_cast<const float*>(declval<const T&>().scale()))>> = true;
+
+// An op whose forwards return f(x) too, and that has an `amax()` for the largest of its magnitudes.
+template <class T, class = void>
+inline constexpr bool has_amax = false;
+template <class T>
+inline constexpr bool has_amax<T, void_t<decltype(static_cast<float*>(declval<const T&>().amax()))>> = true;
+
+// The largest |f(x)| of some elements of such an op, as the bits of a float: integers order them as the
+// numbers, and put a NaN last. Of other ops nothing.
+template <class Op, bool = has_amax<Op>>
+struct amax_record {};
+template <class Op>
+struct amax_record<Op, true> {
+  uint32 bits = 0;
+
+  INVACT_FUNCTION void add_bits(uint32 other) {
+    bits = select(static_cast<int32>(bits) < static_cast<int32>(other), other, bits);
+  }
+  INVACT_FUNCTION void add(float value, bool exists) {
+    add_bits(select(exists, float_bits(value) & ~float_sign_mask, 0u));
+  }
+};
+
 template <class T>
 constexpr void check_element() {
   static_assert(is_storage_v<T>,
@@ -115,14 +144,12 @@ class argument_checks {
     require(!used || pointer != nullptr, defect::null_pointer, name);
   }
 
-  // An op may have parameters, and say whether they are in their range.
+  // An op may have parameters, and say whether they are in their range; and a scale.
   template <class Op>
   void parameters(const Op& op) {
-    if constexpr (has_is_valid<Op>) {
-      require(op.is_valid(), defect::invalid_parameter, "op");
-    } else {
-      static_cast<void>(op);
-    }
+    if constexpr (has_is_valid<Op>) require(op.is_valid(), defect::invalid_parameter, "op");
+    if constexpr (has_scale<Op>) require(op.scale() != nullptr, defect::null_pointer, "op.scale()");
+    static_cast<void>(op);
   }
 
   // count elements of T must have a size in bytes.

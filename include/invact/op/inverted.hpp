@@ -29,12 +29,14 @@ struct check_inverted {
   static_assert(is_storage_v<Storage>,
                 "invact::inverted: Storage is not a storage type: use float, __half, __nv_bfloat16, "
                 "invact::binary16 or invact::bfloat16, or specialise invact::storage_traits for it");
+  static_assert(!is_float8<Storage>,
+                "invact::inverted: Storage is an FP8 type, in which y is kept scaled: use invact::scaled");
   static_assert(is_packing_v<Packing>,
                 "invact::inverted: Packing is not a packing: it needs `mask_bits`, `spent_bits`, "
                 "`encode` and `decode`, as invact::bitmask has; use invact::bitmask or "
                 "invact::mantissa_bit");
   static constexpr bool value =
-      is_activation_v<Activation> && is_storage_v<Storage> && is_packing_v<Packing>;
+      is_activation_v<Activation> && is_storage_v<Storage> && !is_float8<Storage> && is_packing_v<Packing>;
 };
 
 // The types `inverted` is made of; empty when the check failed, so that its message stands alone.

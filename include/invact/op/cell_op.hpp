@@ -1,0 +1,252 @@
+// What ops have in common whose decoder works on cells (packing/cell.hpp): scaled ones, and those with
+// refined_bitmask.
+#pragma once
+
+#include <invact/core/float8.hpp>
+#include <invact/core/fragment.hpp>
+#include <invact/core/traits.hpp>
+#include <invact/packing/refined_bitmask.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+// y is stored as y.
+struct unit_scale {
+  INVACT_FUNCTION constexpr float factor() const { return 1.0f; }
+  INVACT_FUNCTION constexpr float inverse() const { return 1.0f; }
+};
+
+// The formats of the tables and evaluators. A y of eight bits is decoded with half's tables, whose own
+// shift of y_min is small beside its cells, and computed like a bfloat16, for the range of its exponents,
+// which a scale moves. The parts of a cell of 16 bits need both as good as for float.
+template <class Format>
+struct cell_formats {
+  static_assert(sizeof(typename Format::code) <= 2,
+                "invact::refined_bitmask: Storage must have 16 or 8 bits: float has no use for more bits");
+  using fitted = binary32_format;
+  using computed = binary32_format;
+};
+template <>
+struct cell_formats<e4m3_format> {
+  using fitted = binary16_format;
+  using computed = bfloat16_format;
+};
+template <>
+struct cell_formats<e5m2_format> : cell_formats<e4m3_format> {};
+
+// The format that chooses the approximant: a closed form compares y with the numbers that its evaluator made.
+template <class Activation, class Format>
+using approximated_format =
+    typename conditional<has_gradient_factor<Activation>, typename cell_formats<Format>::computed,
+                         typename cell_formats<Format>::fitted>::type;
+
+// Whether all that is kept of an element beside y is in a mask.
+template <class Packing>
+inline constexpr bool is_mask = is_same_v<Packing, bitmask>;
+template <int Bits>
+inline constexpr bool is_mask<refined_bitmask<Bits>> = true;
+
+template <class Activation, class Storage, class Packing, class Approximant, class Evaluator, class Scale>
+class cell_op : Activation, protected Scale {
+  using traits = storage_traits<Storage>;
+  using format = typename traits::format;
+  using code = typename format::code;
+  static constexpr int piece_bits = piece_bits_v<Activation>;
+  static constexpr int owned_count = owned_values_of<Activation>;
+
+ public:
+  using activation_type = Activation;
+  using storage_type = Storage;
+  using packing_type = Packing;
+  using approximant_type = typename select_approximant<Approximant, Activation,
+                                                       approximated_format<Activation, format>, 0>::type;
+  using evaluator_type =
+      typename select_evaluator<Evaluator, Activation, typename cell_formats<format>::computed>::type;
+  static_assert(
+      is_approximant_v<approximant_type, Activation>,
+      "invact: Approximant is not an approximant for this activation and storage: it needs `static float "
+      "evaluate(const Activation&, float y, uint32 piece)`; invact::accurate is the shipped choice");
+  static_assert(is_evaluator_v<evaluator_type, Activation>,
+                "invact: Evaluator is not a forward evaluator for this activation: it needs `static float "
+                "evaluate(const Activation&, float x)`");
+
+  static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
+  static_assert(!is_mask<Packing> || mask_bits >= piece_bits,
+                "invact::refined_bitmask: Bits is less than the bits of the activation's pieces");
+
+  // What the forward keeps of one element: y, and the element's mask bits, the lowest of which are its
+  // piece. And f(x) itself, not scaled and not rounded.
+  struct encoded {
+    Storage y;
+    uint32 piece;
+    float value;
+  };
+
+  INVACT_FUNCTION const Activation& activation() const { return *this; }
+
+  // Whether the activation's parameters are in their range; the entry points refuse an op with others.
+  INVACT_FUNCTION bool is_valid() const {
+    if constexpr (has_is_valid<Activation>) {
+      return activation().is_valid();
+    } else {
+      return true;
+    }
+  }
+
+  // f(x), scaled and rounded to Storage, with its mask bits. x is the compute value, after any bias.
+  INVACT_FUNCTION encoded forward(float x) const {
+    const uint32 piece = activation().piece_index(x);
+    const float y = evaluator_type::evaluate(activation(), x);
+    // -ffast-math lets a compiler take a product for no NaN.
+    const code c = apart_from_owned(format::round(restore_nan(y * Scale::factor(), y)), y, piece);
+    return {traits::from_code(c), parts::mask(activation(), y, piece, c, Scale::inverse(), end_of(c)), y};
+  }
+
+  // f'(x), decoded from what forward() kept.
+  INVACT_FUNCTION float gradient_factor(Storage y, uint32 mask) const {
+    const code c = traits::to_code(y);
+    const uint32 piece = parts::piece(c, mask);
+    return approximant_type::evaluate(activation(), decoded(c, mask, piece), piece);
+  }
+  INVACT_FUNCTION float gradient_factor(Storage y) const {
+    static_assert(
+        mask_bits == 0,
+        "invact: gradient_factor(y): this packing keeps bits beside y: pass gradient_factor(y, piece)");
+    return gradient_factor(y, 0u);
+  }
+
+  // dx = dy * f'(x), in float: round it to the gradient's type yourself.
+  INVACT_FUNCTION float backward(float dy, Storage y, uint32 mask) const {
+    return dy * gradient_factor(y, mask);
+  }
+  INVACT_FUNCTION float backward(float dy, Storage y) const { return dy * gradient_factor(y); }
+
+  // dy * df/dslope, what this element adds to the gradient of a leaky ReLU's slope.
+  INVACT_FUNCTION float slope_gradient(float dy, Storage y, uint32 mask = 0) const {
+    static_assert(
+        has_slope_gradient<Activation>,
+        "invact: slope_gradient: Activation has no slope: it needs `slope_gradient(float y, uint32 piece) "
+        "const`, as invact::prelu has");
+    const code c = traits::to_code(y);
+    const uint32 piece = parts::piece(c, mask);
+    return dy * activation().slope_gradient(decoded(c, mask, piece), piece);
+  }
+
+  template <int N>
+  using pieces = piece_fragment<N, mask_bits>;
+
+  // Fragments by value, as of inverted.
+
+  // forward() of N elements; `kept.bits` are then the mask's bits in its own order. The second form keeps
+  // f(x) too.
+  template <int N>
+  INVACT_FUNCTION fragment<Storage, N> forward(fragment<float, N> x, pieces<N>& kept) const {
+    fragment<float, N> unused;
+    return forward(x, kept, unused);
+  }
+  template <int N>
+  INVACT_FUNCTION fragment<Storage, N> forward(fragment<float, N> x, pieces<N>& kept,
+                                               fragment<float, N>& values) const {
+    fragment<Storage, N> y;
+    kept = pieces<N>{};
+    INVACT_UNROLL
+    for (int i = 0; i < N; ++i) {
+      const encoded e = forward(x[i]);
+      y[i] = e.y;
+      values[i] = e.value;
+      kept.insert(i, e.piece);
+    }
+    return y;
+  }
+
+  template <int N>
+  INVACT_FUNCTION fragment<float, N> gradient_factor(fragment<Storage, N> y, const pieces<N>& kept) const {
+    fragment<float, N> g;
+    INVACT_UNROLL
+    for (int i = 0; i < N; ++i) g[i] = gradient_factor(y[i], kept[i]);
+    return g;
+  }
+
+  template <int N>
+  INVACT_FUNCTION fragment<float, N> backward(fragment<float, N> dy, fragment<Storage, N> y,
+                                              const pieces<N>& kept) const {
+    fragment<float, N> dx;
+    INVACT_UNROLL
+    for (int i = 0; i < N; ++i) dx[i] = backward(dy[i], y[i], kept[i]);
+    return dx;
+  }
+
+ protected:
+  INVACT_HOST_DEVICE constexpr explicit cell_op(const Activation& a, const Scale& scale)
+      : Activation(a), Scale(scale) {}
+
+ private:
+  using parts = cell_parts<Activation, format, mask_bits>;
+
+  // The code of an owned value. A zero's is known to the compiler where the zero is.
+  INVACT_FUNCTION code code_of(float owned) const {
+    return is_zero_value(owned) ? static_cast<code>((float_bits(owned) >> 31) * format::sign)
+                                : format::round(owned * Scale::factor());
+  }
+  INVACT_FUNCTION static constexpr bool is_zero_value(float x) { return x == 0.0f; }
+
+  // The code c of y, or the one beside it, where c is that of another value, which owns it.
+  INVACT_FUNCTION code apart_from_owned(code c, float y, uint32 piece) const {
+    if constexpr (owned_count > 0) {
+      INVACT_UNROLL
+      for (int i = 0; i < owned_count; ++i) {
+        const owned_value owned = activation().owned(i);
+        const uint32 beyond = float_bits(y) & ~float_sign_mask,
+                     bound = float_bits(owned.y) & ~float_sign_mask;
+        const uint32 magnitude = c & (format::sign - 1u);
+        const bool outward = ((beyond > bound) | (magnitude == 0u)) & (magnitude + 1u < format::infinity);
+        const bool taken = (c == code_of(owned.y)) & (beyond != bound) & (piece == owned.piece) &
+                           ((beyond < bound) | !owned.from_inside_alone);
+        c = static_cast<code>(select(taken, select(outward, c + 1u, c - 1u), uint32{c}));
+      }
+    } else {
+      static_cast<void>(y);
+      static_cast<void>(piece);
+    }
+    return c;
+  }
+
+  // Where the cell of c ends at an owned value, of the next code, that |value|; else 0. It matters where g
+  // is not constant beside one.
+  INVACT_FUNCTION float end_of(code c) const {
+    float end = 0.0f;
+    if constexpr (has_lowest<Activation> && owned_count > 0) {
+      INVACT_UNROLL
+      for (int i = 0; i < owned_count; ++i) {
+        const float owned = activation().owned(i).y;
+        end = select(static_cast<code>(c + 1u) == code_of(owned), absolute(owned), end);
+      }
+    } else {
+      static_cast<void>(c);
+    }
+    return end;
+  }
+
+  // The y that a code and its mask bits stand for. An owned value is taken as it is, as its product,
+  // rounded and divided again, would be on either side of the bound that an activation compares it with.
+  INVACT_FUNCTION float decoded(code c, uint32 mask, uint32 piece) const {
+    float y = parts::value(activation(), c, mask, Scale::inverse(), end_of(c));
+    if constexpr (owned_count > 0) {
+      using computed = typename cell_formats<format>::computed;
+      INVACT_UNROLL
+      for (int i = 0; i < owned_count; ++i) {
+        const owned_value owned = activation().owned(i);
+        const bool is_owned = (c == code_of(owned.y)) & (piece == owned.piece) & !is_zero_value(owned.y);
+        y = select(is_owned, computed::load(computed::round(owned.y)), y);
+      }
+    } else {
+      static_cast<void>(piece);
+    }
+    return y;
+  }
+};
+
+}  // namespace detail
+
+INVACT_NAMESPACE_END
