@@ -9,6 +9,7 @@
 #include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
 #include <invact/op/inverted.hpp>
+#include <invact/op/refined.hpp>
 #include <invact/op/scaled.hpp>
 #include <invact/packing/bitmask.hpp>
 #include <invact/packing/mantissa_bit.hpp>

@@ -34,6 +34,35 @@ gradient_error measure_gradient(const runner& op, const std::vector<ref::cell>& 
   return e;
 }
 
+gradient_error measure_round_trip(const runner& op, const ref::function& f, ref::format format) {
+  constexpr int count = 1 << 18;
+  constexpr double reach = 8, step = 2 * reach / count;
+  std::vector<float> x;
+  for (int i = 0; i < count; ++i) x.push_back(static_cast<float>((i + 0.5) * step - reach));
+  codes y, piece;
+  std::vector<float> decoded;
+  op.forward(x, y, piece);
+  op.gradient(y, piece, decoded);
+  gradient_error e;
+  const ref::floor_of floor = ref::error_floor(ref::cells(f, format));
+  e.largest_floor = floor.largest;
+  for (int i = 0; i < count; ++i) {
+    const double at = x[static_cast<std::size_t>(i)], g = decoded[static_cast<std::size_t>(i)],
+                 want = f.derivative(at);
+    const bool exact = decoded[static_cast<std::size_t>(i)] == static_cast<float>(want);
+    const double error = ref::is_nan(g) ? 1e30 : exact ? 0 : g - want;
+    e.largest = std::max(e.largest, std::fabs(error));
+    e.largest_g = std::max(e.largest_g, std::fabs(want));
+    for (int s = 0; s < 2; ++s) e.rms[s] += step * ref::normal_pdf(at / (s + 1)) / (s + 1) * error * error;
+    e.bias += step * ref::normal_pdf(at) * error;
+  }
+  for (int s = 0; s < 2; ++s) {
+    e.rms[s] = std::sqrt(e.rms[s]);
+    e.rms_floor[s] = floor.rms[s];
+  }
+  return e;
+}
+
 samples make_samples(const ref::function& f, ref::format format) {
   samples s;
   std::mt19937 random(11);

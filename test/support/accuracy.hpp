@@ -32,6 +32,10 @@ struct forward_error {
   float worst = 0;               // x
 };
 
+// The same from x to g, over a fine grid of x, and with the floors of the codes alone: of ops that keep
+// more of y than its code, whose error may be below 1 of these floors.
+gradient_error measure_round_trip(const runner& op, const ref::function& f, ref::format format);
+
 // What the forward is measured at, with the exact results. Every finite value of a 16- or 8-bit format and four
 // random floats between it and the next; of float, the ends of each binade and random ones within it. And 200,000
 // of N(0, 1), whose mean error is the bias: within 0.003 ULP for an unbiased forward.
