@@ -1,6 +1,8 @@
 // Makes the rows with a given backend, a function template from an op to its runner.
 #pragma once
 
+#include <deque>
+
 #include <invact/invact.hpp>
 
 #include "accuracy/parameters.hpp"
@@ -13,6 +15,13 @@ struct host_backend {
   template <class Op>
   static accuracy::runner run(Op op) {
     return host_runner(op);
+  }
+
+  // A scale that lives as long as the rows.
+  static const float* pointer_to(float scale) {
+    static std::deque<float> all;
+    all.push_back(scale);
+    return &all.back();
   }
 };
 
@@ -33,6 +42,32 @@ class row_maker {
       add_packing<Activation, Storage, invact::mantissa_bit>(activation, storage, "mantissa_bit");
   }
 
+  // FP8 storage: several scales, and one for other parameters.
+  template <class Activation, class Storage, class Packing>
+  void add_scaled(const char* activation, const char* storage, const char* packing) {
+    using op = invact::scaled<Activation, Storage, Packing>;
+    constexpr float scales[] = {1,          1.0905077f, 1.1892071f, 1.2968396f,
+                                1.4142136f, 1.5422108f, 1.6817928f, 1.8340081f};
+    row r = new_row<op>(activation, storage, op::mask_bits == 0 ? "none" : packing, "accurate");
+    for (const auto& with : variants<Activation>(activation)) {
+      const bool is_default = r.variants.empty();
+      for (const float scale : scales) {
+        const op scaled_op(Backend::pointer_to(scale), nullptr, with.activation);
+        r.variants.push_back({with.parameters, Backend::run(scaled_op), scale});
+        if (!is_default) break;
+      }
+      if (is_default) r.scales = static_cast<int>(r.variants.size());
+    }
+    rows.push_back(std::move(r));
+  }
+
+  // 16-bit storage with a code of two bits.
+  template <class Activation, class Storage>
+  void add_refined(const char* activation, const char* storage) {
+    using op = invact::inverted<Activation, Storage, invact::refined_bitmask<2>>;
+    add_op<op>(activation, storage, "refined_bitmask_2", "accurate");
+  }
+
   std::vector<row> rows;
 
  private:
@@ -51,8 +86,16 @@ class row_maker {
   }
 
   template <class Op>
-  void add_op(const char* activation, const char* storage, const char* packing, const char* approximant) {
+  static row new_row(const char* activation, const char* storage, const char* packing,
+                     const char* approximant) {
     row r{activation, storage, packing, approximant, format_of<typename Op::storage_type>, index_of<Op>(), {}};
+    r.refines = Op::mask_bits > invact::piece_bits_v<typename Op::activation_type>;
+    return r;
+  }
+
+  template <class Op>
+  void add_op(const char* activation, const char* storage, const char* packing, const char* approximant) {
+    row r = new_row<Op>(activation, storage, packing, approximant);
     for (const auto& with : variants<typename Op::activation_type>(activation))
       r.variants.push_back({with.parameters, Backend::run(Op(with.activation))});
     rows.push_back(std::move(r));
@@ -64,6 +107,28 @@ std::vector<row> make_rows() {
   row_maker<Backend> maker;
 #define INVACT_ADD(name) maker.template add<invact::name>(#name);
   INVACT_CATALOGUE(INVACT_ADD)
+#undef INVACT_ADD
+  // Of each kind of activation one: minima, fitted and in closed form, curves with and without a limit, a
+  // jump of f', and constant pieces whose values a scale moves off the numbers of the format.
+#define INVACT_ADD(name) \
+  maker.template add_scaled<invact::name, invact::float8_e4m3, invact::bitmask>(#name, "e4m3", "bitmask");
+  INVACT_ADD(gelu)
+  INVACT_ADD(silu)
+  INVACT_ADD(swish)
+  INVACT_ADD(mish)
+  INVACT_ADD(hardswish)
+  INVACT_ADD(tanh)
+  INVACT_ADD(softplus)
+  INVACT_ADD(elu)
+  INVACT_ADD(hardtanh)
+#undef INVACT_ADD
+#define INVACT_ADD(name)                                                                                   \
+  maker.template add_scaled<invact::name, invact::float8_e5m2, invact::bitmask>(#name, "e5m2", "bitmask"); \
+  maker.template add_scaled<invact::name, invact::float8_e4m3, invact::refined_bitmask<2>>(                \
+      #name, "e4m3", "refined_bitmask_2");                                                                 \
+  maker.template add_refined<invact::name, invact::bfloat16>(#name, "bfloat16");
+  INVACT_ADD(gelu)
+  INVACT_ADD(silu)
 #undef INVACT_ADD
   return std::move(maker.rows);
 }

@@ -7,6 +7,14 @@ namespace report {
 namespace {
 
 struct device_backend {
+  // A scale that lives as long as the program.
+  static const float* pointer_to(float scale) {
+    float* p = nullptr;
+    cuda(cudaMalloc(&p, sizeof scale));
+    cuda(cudaMemcpy(p, &scale, sizeof scale, cudaMemcpyHostToDevice));
+    return p;
+  }
+
   template <class Op>
   static accuracy::runner run(Op op) {
     return device_runner(op);

@@ -1,11 +1,13 @@
 // accuracy_report [--csv | --markdown | --check | --cells] [--device cuda] [--only TEXT]
 //
-// How accurate every activation is in every storage format, packing and approximant, a line each, over every code of
-// 8- and 16-bit formats; of float over every code next to the ends of the monotone pieces and a sample of the
-// others. --check compares with what the library promises, of other parameters than the default ones too, and
-// fails where it does not hold. --cells prints what plot.py draws: each stored code with the range of the exact
-// gradient factor over all x that it stands for, and the decoded one. --only chooses rows by a part of their name,
-// which is "activation storage packing approximant".
+// How accurate every activation is in every storage format, packing and approximant, a line each, over
+// every code of 8- and 16-bit formats (FP8 for some activations, and of eight scales of y in [1, 2) the one
+// with the largest error over its floor; with refined_bitmask over a grid of x, and over the floor of the
+// code alone); of float over every code next to the ends of the monotone pieces and a sample of the others.
+// --check compares with what the library promises, of other parameters than the default ones too, and fails
+// where it does not hold. --cells prints what plot.py draws: each stored code with the range of the exact
+// gradient factor over all x that it stands for, and the decoded one. --only chooses rows by a part of
+// their name, which is "activation storage packing approximant".
 //
 // Exit status: 0, 1 where --check finds something, 2 for wrong arguments, 77 where there is no GPU to run on.
 #include <cmath>
@@ -112,12 +114,11 @@ int main(int argc, char** argv) {
 #if defined(_OPENMP)
 #pragma omp ordered
 #endif
-      print_cells(r);
+      if (!r.refines) print_cells(r);
       continue;
     }
     const std::string text = as == output::check ? report::check(r, flushes) : "";
-    const report::result got =
-        as == output::check ? report::result{} : report::measure(r, r.variants.front(), flushes);
+    const report::result got = as == output::check ? report::result{} : report::measure_worst(r, flushes);
 #if defined(_OPENMP)
 #pragma omp ordered
 #endif

@@ -7,11 +7,36 @@
 
 namespace report {
 
+namespace {
+
+reference::function function_of(const row& r, const variant& v) {
+  reference::function f = reference::find(r.activation, v.parameters);
+  f.scale = v.scale;
+  return f;
+}
+
+}  // namespace
+
 result measure(const row& r, const variant& v, bool flushes) {
-  const reference::function f = reference::find(r.activation, v.parameters);
-  return {accuracy::measure_gradient(v.run, reference::cells(f, r.format, r.index)),
+  const reference::function f = function_of(r, v);
+  return {r.refines ? accuracy::measure_round_trip(v.run, f, r.format)
+                    : accuracy::measure_gradient(v.run, reference::cells(f, r.format, r.index)),
           accuracy::measure_forward(v.run, r.format, accuracy::make_samples(f, r.format),
                                     reference::smallest_result(r.format, flushes))};
+}
+
+result measure_worst(const row& r, bool flushes) {
+  result worst;
+  double most = -1;
+  for (int k = 0; k < r.scales; ++k) {
+    const result got = measure(r, r.variants[static_cast<std::size_t>(k)], flushes);
+    const accuracy::gradient_error& g = got.gradient;
+    const double ratio = g.largest_floor > 0 ? g.largest / g.largest_floor : g.largest;
+    if (ratio <= most) continue;
+    most = ratio;
+    worst = got;
+  }
+  return worst;
 }
 
 std::vector<std::string> broken_promises(const row& r, const variant& v, const result& got) {
@@ -26,11 +51,12 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
   const bool in_mantissa = r.packing == "mantissa_bit";
 
   bool beside_constant = false;
-  const reference::function f = reference::find(r.activation, v.parameters);
+  const reference::function f = function_of(r, v);
   for (const reference::segment& s : f.of->segments(v.parameters))
     beside_constant = beside_constant || s.flat || s.owns_start || s.owns_end;
   const double more_bits = r.index.bits > 1 ? 1 << (r.index.bits - 1) : 1;
-  const double narrow_ulp = in_mantissa
+  const double narrow_ulp = beside_constant && r.is_float8() ? bounds::beside_scaled_constant_ulp
+                            : in_mantissa
                                 ? bounds::mantissa_bit_ulp + more_bits - 1 + (beside_constant ? 1 : 0)
                             : beside_constant ? bounds::beside_constant_ulp
                                               : bounds::bitmask_ulp;
@@ -38,7 +64,8 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
   at_most("the forward's largest error in ULP", got.forward.largest, is_float ? float_ulp : narrow_ulp);
   // Constants that are no numbers of the format are off by their rounding, wherever x is beyond them.
   const bool rounded_constant = beside_constant && &v != &r.variants.front();
-  if (!is_float && !rounded_constant)
+  // Nor are the many x in one cell of eight bits spread evenly.
+  if (!is_float && !r.is_float8() && !rounded_constant)
     at_most("the forward's mean error in ULP", std::fabs(got.forward.bias), bounds::mean_ulp * more_bits);
 
   const accuracy::gradient_error& g = got.gradient;
@@ -52,10 +79,14 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
                                                  : bounds::float_rms * std::fmax(1, g.largest_g));
     return broken;
   }
-  const bounds::gradient most = r.approximant == "fast" ? (is_bfloat16 ? bounds::fast_bfloat16 : bounds::fast_binary16)
-                                : !is_bfloat16          ? bounds::accurate_binary16
-                                : in_mantissa           ? bounds::accurate_bfloat16_mantissa_bit
-                                                        : bounds::accurate_bfloat16;
+  const bounds::gradient most = r.refines             ? bounds::two_bits
+                                : r.storage == "e4m3" ? bounds::accurate_e4m3
+                                : r.storage == "e5m2" ? bounds::accurate_e5m2
+                                : r.approximant == "fast"
+                                    ? (is_bfloat16 ? bounds::fast_bfloat16 : bounds::fast_binary16)
+                                : !is_bfloat16 ? bounds::accurate_binary16
+                                : in_mantissa  ? bounds::accurate_bfloat16_mantissa_bit
+                                               : bounds::accurate_bfloat16;
   at_most("the largest error", g.largest, most.largest * g.largest_floor);
   at_most("the RMS error under N(0, 1)", g.rms[0], most.rms * g.rms_floor[0]);
   at_most("the RMS error under N(0, 2)", g.rms[1], most.rms_wide * g.rms_floor[1]);
@@ -67,7 +98,7 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
 
 std::vector<std::string> broken_corners(const row& r, const variant& v, bool flushes) {
   std::vector<std::string> broken;
-  const reference::function f = reference::find(r.activation, v.parameters);
+  const reference::function f = function_of(r, v);
   const auto segments = f.of->segments(v.parameters);
   const auto require = [&](bool holds, const char* what, double x) {
     if (holds) return;
@@ -96,6 +127,11 @@ std::vector<std::string> broken_corners(const row& r, const variant& v, bool flu
     require(reference::is_nan(g[i]), "NaN is lost in the backward", 0);
   }
 
+  // Where a scale moves a limit to between two codes, others share its code, and the floor is theirs.
+  const double limit_error = r.is_float8()
+                                 ? 1e-3 + bounds::accurate_e5m2.largest *
+                                              reference::error_floor(reference::cells(f, r.format)).largest
+                                 : 1e-3;
   // Infinities are the limits: what the largest number gives, or infinite where that would overflow.
   x = {from_bits(0xff800000u), from_bits(0x7f800000u), from_bits(0xff7fffffu), from_bits(0x7f7fffffu)};
   v.run.forward(x, y, piece);
@@ -104,12 +140,13 @@ std::vector<std::string> broken_corners(const row& r, const variant& v, bool flu
     const double side = i == 0 ? -1 : 1;
     const double limit = f.value(side * reference::largest_x), far = f.derivative(side * reference::largest_x);
     const bool grows = std::fabs(limit - f.value(side * reference::largest_x / 2)) > 0.1;
-    const bool infinite = (y[i] & magnitude) == r.format.infinity();
+    // FP8 saturates.
+    const bool infinite = (y[i] & magnitude) == r.format.infinity() - (r.is_float8() ? 1 : 0);
     require(grows ? infinite : y[i] == y[i + 2], "an infinity is not the limit", side * HUGE_VAL);
     // The mantissa bit leaves infinities as they are, so they tell no piece.
     const bool tells_piece = r.packing != "mantissa_bit" || !infinite || y[0] != y[1];
     if (std::fabs(far) <= 2 && tells_piece)
-      require(std::fabs(g[i] - far) <= 1e-3, "the gradient of an infinity is not the limit", side);
+      require(std::fabs(g[i] - far) <= limit_error, "the gradient of an infinity is not the limit", side);
     const int outermost = (i == 0 ? segments.front() : segments.back()).piece;
     if (r.packing == "bitmask") require(static_cast<int>(piece[i]) == outermost, "the piece index", side);
   }
@@ -144,6 +181,7 @@ std::string check(const row& r, bool flushes) {
     for (const std::string& broken : all) {
       text += "FAILED: " + r.name();
       for (const double p : v.parameters) text += " " + std::to_string(p);
+      if (r.is_float8()) text += " at a scale of " + std::to_string(v.scale);
       text += ": " + broken + "\n";
     }
   }

@@ -10,10 +10,12 @@
 
 namespace report {
 
-// The same op with other parameters of its activation; the first of a row has the default ones.
+// The same op with other parameters of its activation, or another scale of y; the first of a row, `scales`
+// of them, have the default parameters.
 struct variant {
   reference::parameters parameters;
   accuracy::runner run;
+  float scale = 1;
 };
 
 struct row {
@@ -21,7 +23,10 @@ struct row {
   reference::format format;
   reference::index_in_mantissa index;
   std::vector<variant> variants;
+  int scales = 1;
+  bool refines = false;  // the mask says more of y than its piece
 
+  bool is_float8() const { return format.sign() == 0x80u; }
   std::string name() const { return activation + " " + storage + " " + packing + " " + approximant; }
 };
 
@@ -35,6 +40,9 @@ std::vector<row> host_rows();
 std::vector<row> device_rows();
 
 result measure(const row& r, const variant& v, bool flushes);
+
+// With the default parameters, of several scales the one whose largest error is most of its floor.
+result measure_worst(const row& r, bool flushes);
 
 // What the library promises of a row and the result breaks, a line each; empty where it holds.
 std::vector<std::string> broken_promises(const row& r, const variant& v, const result& got);

@@ -29,6 +29,14 @@ constexpr gradient accurate_binary16{1.10, 1.10, 1.10};
 // No tighter promise: the fast half tables trade the tail of N(0, 2) for instructions.
 constexpr gradient fast_binary16{1.10, 1.35, 1.85};
 
+// FP8 storage, at every scale of y. A constant that the scale moves half a ULP off the numbers of the
+// format pushes what lies beside it over another one.
+constexpr gradient accurate_e4m3{1.05, 1.05, 1.2};  // tanh: x in the tails share a code with the limit
+constexpr gradient accurate_e5m2{1.10, 1.05, 1.05};
+constexpr double beside_scaled_constant_ulp = 1.55;
+// With refined_bitmask<2>, in floors of a code without it.
+constexpr gradient two_bits{0.55, 0.55, 0.55};
+
 // The mean error of the gradient factor in bfloat16, x ~ N(0, 1).
 constexpr double bias_bfloat16 = 2e-4;
 constexpr double bias_bfloat16_mantissa_bit = 3e-4;
