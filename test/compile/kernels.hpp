@@ -58,6 +58,32 @@ INVACT_TEST_16_BIT(__half)
 INVACT_TEST_16_BIT(__nv_bfloat16)
 #endif
 
+// FP8 storage and refined codes.
+template <class Op, int N>
+__global__ void use_scaled(const float* scale, float* amax, const float* x, typename Op::storage_type* y,
+                           invact::uint32* piece, float* dx) {
+  using invact::fragment;
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const Op op(scale);
+  typename Op::template pieces<N> kept;
+  fragment<float, N> values;
+  const auto in = reinterpret_cast<const fragment<float, N>*>(x)[i];
+  const auto out = op.forward(in, kept, values);
+  reinterpret_cast<fragment<typename Op::storage_type, N>*>(y)[i] = out;
+  reinterpret_cast<fragment<float, N>*>(amax)[i] = values;
+  piece[i] = static_cast<invact::uint32>(kept.bits);
+  kept.bits = piece[i + 1];
+  reinterpret_cast<fragment<float, N>*>(dx)[i] = op.backward(values, out, kept);
+  const auto e = op.forward(x[i]);
+  dx[i] += op.backward(e.value, e.y, e.piece);
+}
+#define INVACT_TEST_SCALED(...)                                                                 \
+  template __global__ void use_scaled<invact::scaled<__VA_ARGS__>, 8>(                          \
+      const float*, float*, const float*, invact::scaled<__VA_ARGS__>::storage_type*, invact::uint32*, float*);
+INVACT_TEST_SCALED(invact::gelu, invact::float8_e4m3)
+INVACT_TEST_SCALED(invact::hardswish, invact::float8_e5m2, invact::refined_bitmask<2>)
+INVACT_TEST_KERNEL(invact::silu, invact::bfloat16, invact::refined_bitmask<4>)
+
 // The whole catalogue, scalar calls only.
 #if INVACT_TEST_CATALOGUE
 template <class Op>
