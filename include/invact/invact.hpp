@@ -8,6 +8,7 @@
 #include <invact/core/float8.hpp>
 #include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
+#include <invact/op/gradient_table.hpp>
 #include <invact/op/inverted.hpp>
 #include <invact/op/refined.hpp>
 #include <invact/op/scaled.hpp>

@@ -34,7 +34,7 @@ struct tanhshrink {
     }
   }
 
-  INVACT_FUNCTION y_range range() const { return {-0x1p+127f, 0x1p+127f}; }
+  INVACT_FUNCTION y_range range() const { return {-0x1p+127f, 0x1p+127f, 0.0f, true}; }
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {

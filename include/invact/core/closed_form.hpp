@@ -44,10 +44,11 @@ struct y_minimum {
 };
 
 // The values of f, rounded outwards; and g'' / (2 g') as a function of |y|, where a rounded y matters most
-// to g.
+// to g; and whether that is at zero, where a g that is 0 there alone may rise most steeply.
 struct y_range {
   float low, high;
   float bend = 0.0f;
+  bool steep_at_zero = false;
 };
 
 namespace detail {

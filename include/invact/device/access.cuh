@@ -9,6 +9,7 @@
 #include <invact/core/fragment.hpp>
 #include <invact/device/launch_policy.cuh>
 #include <invact/op/arguments.hpp>
+#include <invact/op/gradient_table.hpp>
 
 INVACT_NAMESPACE_BEGIN
 
@@ -166,21 +167,44 @@ __device__ __forceinline__ void store_record(const Op& op, const amax_record<Op>
   }
 }
 
-// dx of a fragment, unrounded.
-template <class Op, int N>
-__device__ __forceinline__ fragment<float, N> backward_fragment(const Op& op, const fragment<float, N>& dy,
+// Whether a block decodes by a table of its own: see gradient_table. Of more than two mask bits it would be larger
+// than what a block has to decode.
+template <class Op, class = void>
+inline constexpr bool has_table = false;
+template <class Op>
+inline constexpr bool has_table<Op, void_t<decltype(Op::decodes_cells)>> =
+    Op::decodes_cells && is_float8<storage_of<Op>> && Op::mask_bits <= 2;
+
+// What decodes for the op in a block, all of whose threads call this.
+template <class Op>
+__device__ __forceinline__ decltype(auto) decoder_of(const Op& op) {
+  if constexpr (has_table<Op>) {
+    __shared__ gradient_table<Op> table;
+    table.fill(op, static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x),
+               static_cast<int>(blockDim.x * blockDim.y));
+    __syncthreads();
+    return static_cast<const gradient_table<Op>&>(table);
+  } else {
+    return static_cast<const Op&>(op);
+  }
+}
+
+// dx of a fragment, unrounded, by what decodes for Op.
+template <class Op, class Decoder, int N>
+__device__ __forceinline__ fragment<float, N> backward_fragment(const Decoder& decoder,
+                                                                const fragment<float, N>& dy,
                                                                 const fragment<storage_of<Op>, N>& y,
                                                                 mask_word<Op, N> bits) {
   if constexpr (has_fragments<Op, N>) {
     typename Op::template pieces<N> pieces;
     pieces.bits = bits;
-    return op.backward(dy, y, pieces);
+    return decoder.backward(dy, y, pieces);
   } else {
     constexpr uint32 low = (1u << Op::mask_bits) - 1u;
     fragment<float, N> dx;
     INVACT_UNROLL
     for (int k = 0; k < N; ++k) {
-      dx[k] = op.backward(dy[k], y[k], static_cast<uint32>(bits >> (k * Op::mask_bits)) & low);
+      dx[k] = decoder.backward(dy[k], y[k], static_cast<uint32>(bits >> (k * Op::mask_bits)) & low);
     }
     return dx;
   }

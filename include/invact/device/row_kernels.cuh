@@ -110,6 +110,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
   const int rows = rows_left(layout, at.group, at.band, Rows * step);
   if (rows == 0) return;
   const int64 own = at.group * layout.rows + at.band * (Rows * step) + threadIdx.y;
+  const auto& decoder = decoder_of(op);
   const auto load = [&](int k, int count) {
     const int64 row = own + k * step;
     backward_input<Op, N, Dy> in;
@@ -119,7 +120,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
   };
   const auto finish = [&](const backward_input<Op, N, Dy>& in, int k, int count) {
     store_fragment<Vector>(dx + (own + k * step) * layout.ld_dx + at.column, count,
-                           narrow<Dx>(backward_fragment(op, widen(in.dy), in.y, in.bits)));
+                           narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
   };
   if (Vector && at.columns == N && rows == Rows * step) {
     backward_input<Op, N, Dy> in[Rows];
@@ -173,6 +174,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, summing_threads / Threads)
   static_assert(N % 8 == 0);  // so that a fragment begins a mask byte
   const uint8* mask_at = mask + own * layout.mask_stride + at.column / 8 * Op::mask_bits;
   Dx* dx_at = dx + own * layout.ld_dx + at.column;
+  const auto& decoder = decoder_of(op);
   fragment<float, N> sums{};
   const auto load = [&](int count) {
     backward_input<Op, N, Dy> in;
@@ -183,7 +185,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, summing_threads / Threads)
     return in;
   };
   const auto finish = [&](const backward_input<Op, N, Dy>& in, int count) {
-    const fragment<float, N> value = backward_fragment(op, widen(in.dy), in.y, in.bits);
+    const fragment<float, N> value = backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits);
     if (count > 0) {
       // Never fused with the product that dx is: the sum is that of dx, whatever the compiler's flags.
       INVACT_UNROLL

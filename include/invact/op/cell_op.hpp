@@ -72,6 +72,8 @@ class cell_op : Activation, protected Scale {
                 "evaluate(const Activation&, float x)`");
 
   static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
+  // Whether g is computed at a point of a code's cell, which takes the most of a gradient's instructions.
+  static constexpr bool decodes_cells = has_lowest<Activation> || has_range<Activation> || mask_bits > piece_bits;
   static_assert(!is_mask<Packing> || mask_bits >= piece_bits,
                 "invact::refined_bitmask: Bits is less than the bits of the activation's pieces");
 

@@ -56,16 +56,12 @@ INVACT_HOST_DEVICE constexpr float least_half_spacing() {
 // The cell of a code, of a y that is stored as y / inverse. It goes from its end next to 0 to the other
 // one: in |t| where there is one minimum, else in y. In y too, in 16-bit storage, where |y| is less than a
 // quarter of |y_min|: there t^2 has fewer digits of y than a code. Of infinities and NaNs it means nothing,
-// and of zeros only where is_cell_of_zero.
+// and of zeros only where has_zero().
 template <class Activation, class Format, class Math = native_math>
 class code_cell {
   static constexpr float half_spacing = least_half_spacing<Format>();
 
  public:
-  // A zero that is the minimum of both pieces, as LiSHT's, stands for the y above it alone.
-  static constexpr bool is_cell_of_zero =
-      has_lowest<Activation> && Activation::ambiguous == ambiguous_range::positive && half_spacing > 0.0f;
-
   // Of the code whose value is q. `end` is 0, or the |y| where the cell ends although rounding would end it
   // before: a value that does not belong to it (see owned_value).
   INVACT_FUNCTION code_cell(const Activation& activation, float q, float inverse, float end) {
@@ -79,12 +75,14 @@ class code_cell {
       inner = minimum(inner, float_from_bits(magnitude) - half_spacing);
       outer = at_least(outer, float_from_bits(magnitude) + half_spacing);
     }
-    if constexpr (is_cell_of_zero) inner = at_least(inner, 0.0f);
+    inner = at_least(inner, 0.0f);  // of a zero it is none
     float to = copy_sign(at_least(outer * inverse, end), sign);
     if constexpr (has_lowest<Activation>) {
       const y_minimum lowest = activation.lowest();
       lowest_ = lowest.y;
       bend_ = lowest.bend;
+      // LiSHT's zero, the minimum of both pieces, stands for the y above it.
+      has_zero_ = Activation::ambiguous == ambiguous_range::positive && half_spacing > 0.0f;
       if constexpr (sizeof(typename Format::code) > 1) {
         rooted_ = !(absolute(q) * inverse < 0.25f * absolute(lowest_));
       }
@@ -92,12 +90,16 @@ class code_cell {
       const y_range range = activation.range();
       to = minimum(at_least(to, range.low), range.high);
       bend_ = float_from_bits(float_bits(range.bend) ^ sign);
+      has_zero_ = range.steep_at_zero && half_spacing > 0.0f;
     } else {
       static_cast<void>(activation);
     }
     from_ = coordinate(copy_sign(inner * inverse, sign));
     width_ = coordinate(to) - from_;
   }
+
+  // Whether a zero, too, is decoded as the cell of those y that have its sign.
+  INVACT_FUNCTION bool has_zero() const { return has_zero_; }
 
   // The y for a part, of `size` of the cell, whose middle is at `middle` of the way through it.
   INVACT_FUNCTION float value(float middle, float size, uint32 piece) const {
@@ -128,7 +130,7 @@ class code_cell {
   }
 
   float lowest_ = 0.0f, bend_ = 0.0f;
-  bool rooted_ = true;
+  bool rooted_ = true, has_zero_ = false;
   float from_, width_;
 };
 
@@ -173,7 +175,7 @@ struct cell_parts {
     }
   }
 
-  // The y that the code c and these mask bits stand for. Zeros, infinities and NaNs stand for themselves.
+  // The y that the code c and these mask bits stand for. Infinities, NaNs and most zeros stand for themselves.
   INVACT_FUNCTION static float value(const Activation& activation, code c, uint32 mask, float inverse,
                                      float end) {
     const float q = Format::load(c);
@@ -190,11 +192,11 @@ struct cell_parts {
         size = select(ambiguous, 1.0f / count<Bits - piece_bits>, 1.0f / count<Bits>);
         middle = (static_cast<float>(static_cast<int32>(number)) + 0.5f) * size;
       }
+      const cell whole(activation, q, inverse, end);
       const uint32 magnitude = c & (Format::sign - 1u);
       const bool stands_for_itself =
-          (magnitude == 0u && !cell::is_cell_of_zero) | (magnitude >= Format::infinity);
-      const float inside = cell(activation, q, inverse, end).value(middle, size, piece(c, mask));
-      return select(stands_for_itself, q * inverse, inside);
+          ((magnitude == 0u) & !whole.has_zero()) | (magnitude >= Format::infinity);
+      return select(stands_for_itself, q * inverse, whole.value(middle, size, piece(c, mask)));
     }
   }
 
