@@ -34,9 +34,10 @@ int differing_fragments() {
 }
 
 template <class Activation>
-int inexact_gradients() {
-  const inverted<Activation, bfloat16, refined_bitmask<2>> op;
-  const reference::function f = function_of<Activation>();
+int inexact_gradients(const Activation& activation = {}, const reference::parameters& p = {}) {
+  const inverted<Activation, bfloat16, refined_bitmask<2>> op(activation);
+  reference::function f = function_of<Activation>();
+  if (!p.empty()) f.p = p;
   int wrong = 0;
   for (int i = 0; i < 8000; ++i) {
     const float x = (static_cast<float>(i) + 0.5f) / 500 - 8;
@@ -70,6 +71,9 @@ TEST_CASE("constant pieces and slopes keep their exact gradients in refined code
   CHECK(inexact_gradients<relu>() == 0);
   CHECK(inexact_gradients<relu6>() == 0);
   CHECK(inexact_gradients<hardtanh>() == 0);
+  // Constants that are no numbers of the format.
+  CHECK(inexact_gradients(hardtanh{-0.7f, 2.3f}, {-0.7f, 2.3f}) == 0);
+  CHECK(inexact_gradients(hardtanh{-0.3f, 1.1f}, {-0.3f, 1.1f}) == 0);
   CHECK(inexact_gradients<softshrink>() == 0);
   CHECK(inexact_gradients<prelu>() == 0);
 }

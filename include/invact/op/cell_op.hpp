@@ -73,7 +73,8 @@ class cell_op : Activation, protected Scale {
 
   static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
   // Whether g is computed at a point of a code's cell, which takes the most of a gradient's instructions.
-  static constexpr bool decodes_cells = has_lowest<Activation> || has_range<Activation> || mask_bits > piece_bits;
+  static constexpr bool decodes_cells =
+      has_lowest<Activation> || has_range<Activation> || mask_bits > piece_bits;
   static_assert(!is_mask<Packing> || mask_bits >= piece_bits,
                 "invact::refined_bitmask: Bits is less than the bits of the activation's pieces");
 
@@ -239,8 +240,9 @@ class cell_op : Activation, protected Scale {
       INVACT_UNROLL
       for (int i = 0; i < owned_count; ++i) {
         const owned_value owned = activation().owned(i);
-        const bool is_owned = (c == code_of(owned.y)) & (piece == owned.piece) & !is_zero_value(owned.y);
-        y = select(is_owned, computed::load(computed::round(owned.y)), y);
+        const bool is_zero = is_zero_value(owned.y);  // which decodes to itself
+        y = select((c == code_of(owned.y)) & (piece == owned.piece) & !is_zero,
+                   computed::load(computed::round(owned.y)), y);
       }
     } else {
       static_cast<void>(piece);
