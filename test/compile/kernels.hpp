@@ -77,9 +77,10 @@ __global__ void use_scaled(const float* scale, float* amax, const float* x, type
   const auto e = op.forward(x[i]);
   dx[i] += op.backward(e.value, e.y, e.piece);
 }
-#define INVACT_TEST_SCALED(...)                                                                 \
-  template __global__ void use_scaled<invact::scaled<__VA_ARGS__>, 8>(                          \
-      const float*, float*, const float*, invact::scaled<__VA_ARGS__>::storage_type*, invact::uint32*, float*);
+#define INVACT_TEST_SCALED(...)                                                                        \
+  template __global__ void use_scaled<invact::scaled<__VA_ARGS__>, 8>(                                 \
+      const float*, float*, const float*, invact::scaled<__VA_ARGS__>::storage_type*, invact::uint32*, \
+      float*);
 INVACT_TEST_SCALED(invact::gelu, invact::float8_e4m3)
 INVACT_TEST_SCALED(invact::hardswish, invact::float8_e5m2, invact::refined_bitmask<2>)
 INVACT_TEST_KERNEL(invact::silu, invact::bfloat16, invact::refined_bitmask<4>)

@@ -48,8 +48,8 @@ uint8 bits_of(const std::vector<uint8>& mask, int64 first_byte, int64 i, int cou
   return bits;
 }
 
-// A forward and a backward of rows x cols elements, rows ld apart, against the scalar calls and their largest |f(x)|.
-// With one row as a run, without rows.
+// A forward and a backward of rows x cols elements, rows ld apart, against the scalar calls and their
+// largest |f(x)|. With one row as a run, without rows.
 template <class Op>
 void check(int64 rows, int64 cols, int64 ld) {
   const int64 n = rows * ld, mask_row = invact::mask_bytes(cols, Op::mask_bits);

@@ -167,13 +167,13 @@ __device__ __forceinline__ void store_record(const Op& op, const amax_record<Op>
   }
 }
 
-// Whether a block decodes by a table of its own: see gradient_table. Of more than two mask bits it would be larger
-// than what a block has to decode.
+// Whether a block decodes by a table of its own: see gradient_table. Of more than two mask bits it would be
+// larger than what a block has to decode.
 template <class Op, class = void>
 inline constexpr bool has_table = false;
 template <class Op>
 inline constexpr bool has_table<Op, void_t<decltype(Op::decodes_cells)>> =
-    Op::decodes_cells && is_float8<storage_of<Op>> && Op::mask_bits <= 2;
+    (Op::decodes_cells && is_float8<storage_of<Op>> && Op::mask_bits <= 2);
 
 // What decodes for the op in a block, all of whose threads call this.
 template <class Op>

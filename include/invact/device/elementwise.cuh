@@ -22,10 +22,10 @@
 // Stream     asynchronous, in stream order; allocates nothing, waits for nothing, and can be captured into
 //            a graph. A call is one kernel (backward_with_bias_gradient: one or two), or none for an empty
 //            tensor (but for the gradient of a bias of no rows, which is set to zero).
-// Returns    cudaErrorInvalidValue, before anything is launched or written, for a null pointer to a
-//            tensor that is not empty, a negative size, a size or extent that overflows, a leading
-//            dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups that
-//            do not divide the rows, and more than a grid holds: 2^39 elements of a run, 2^36 of other
+// Returns    cudaErrorInvalidValue, before anything is launched or written, for a null pointer to a tensor
+//            that is not empty or to an op's scale, a negative size, a size or extent that overflows, a
+//            leading dimension below cols, a mask stride that is too small or no multiple of 8 bits, groups
+//            that do not divide the rows, and more than a grid holds: 2^39 elements of a run, 2^36 of other
 //            matrices, 2^34 columns of a bias gradient and 65535^2 groups are not too many. Pointers to
 //            empty tensors may be null. Otherwise the launch's status, an earlier sticky error among them;
 //            an error that another call left for cudaGetLastError stays there.

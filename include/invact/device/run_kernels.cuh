@@ -64,8 +64,9 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
     const auto& decoder = decoder_of(op);
     INVACT_UNROLL
     for (int f = 0; f < Fragments; ++f) {
-      store_fragment<true>(dx + first + f * stride, N,
-                           narrow<Dx>(backward_fragment<Op>(decoder, widen(in[f].dy), in[f].y, in[f].bits)));
+      store_fragment<true>(
+          dx + first + f * stride, N,
+          narrow<Dx>(backward_fragment<Op>(decoder, widen(in[f].dy), in[f].y, in[f].bits)));
     }
     return;
   }
@@ -76,7 +77,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
     const int count = elements_at<N>(i, n);
     backward_input<Op, N, Dy> in;
     in.template load<Vector>(dy + i, y + i, mask, i, count);
-    store_fragment<Vector>(dx + i, count, narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
+    store_fragment<Vector>(dx + i, count,
+                           narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
   }
 }
 

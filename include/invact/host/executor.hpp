@@ -19,9 +19,9 @@
 // Aliasing   y may be x, and dx may be dy (same pointer, same type, same leading dimension). Any other
 //            overlap of an output with another argument is undefined.
 // Errors     std::invalid_argument that names the argument, thrown before anything is written: a null
-//            pointer to a tensor that is not empty, a negative size, a size or extent that overflows,
-//            a leading dimension below cols, a mask stride that is too small or no multiple of 8 bits.
-//            Pointers to empty tensors may be null.
+//            pointer to a tensor that is not empty or to an op's scale, a negative size, a size or extent
+//            that overflows, a leading dimension below cols, a mask stride that is too small or no multiple
+//            of 8 bits. Pointers to empty tensors may be null.
 // Builds     functions compiled with and without AVX2, FMA, -ffast-math or OpenMP are different functions, by
 //            an inline namespace: the flags of the calling translation unit are those of its call.
 // Threads    OpenMP's current team size where the calling translation unit is compiled with OpenMP, the

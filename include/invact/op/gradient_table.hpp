@@ -1,15 +1,15 @@
-// gradient_table: the gradient factors of an FP8 op, an entry for every code and mask bits that an element can
-// have. Its answers are the op's, bit for bit.
+// gradient_table: the gradient factors of an FP8 op, an entry for every code and mask bits that an element
+// can have. Its answers are the op's, bit for bit.
 //
 //   __shared__ invact::gradient_table<act> table;       // 4 * 2^(8 + mask_bits) bytes
 //   table.fill(op, threadIdx.x, blockDim.x);
 //   __syncthreads();
 //   dx = table.backward(dy, y, piece);
 //
-// Decoding GELU from e4m3 takes 61 instructions of sm_90a code an element, reading an entry 6: so a block of 128
-// threads that has 16 elements a thread and fills the 512 entries itself, four a thread, executes less than half as
-// many. The device-wide kernels do that. It does not pay for 16-bit storage, whose decoders take 17 to 22
-// instructions and whose tables have 65536 entries or more.
+// Decoding GELU from e4m3 takes 61 instructions of sm_90a code an element, reading an entry 6: so a block
+// of 128 threads that has 16 elements a thread and fills the 512 entries itself, four a thread, executes
+// less than half as many. The device-wide kernels do that. It does not pay for 16-bit storage, whose
+// decoders take 17 to 22 instructions and whose tables have 65536 entries or more.
 #pragma once
 
 #include <invact/core/fragment.hpp>
@@ -31,11 +31,12 @@ class gradient_table {
   template <int N>
   using pieces = typename Op::template pieces<N>;
 
-  // Computes the entries first, first + step, first + 2 * step and so on: all of them from 0 and 1, or a thread's
-  // share. Nothing waits for other threads. Of a scaled op the scale is read here.
+  // Computes the entries first, first + step, first + 2 * step and so on: all of them from 0 and 1, or a
+  // thread's share. Nothing waits for other threads. Of a scaled op the scale is read here.
   INVACT_FUNCTION void fill(const Op& op, int first, int step) {
     for (int i = first; i < entries; i += step) {
-      values_[i] = op.gradient_factor(traits::from_code(static_cast<code>(i & 255)), static_cast<uint32>(i >> 8));
+      values_[i] =
+          op.gradient_factor(traits::from_code(static_cast<code>(i & 255)), static_cast<uint32>(i >> 8));
     }
   }
 

@@ -4,19 +4,23 @@
 //   invact::device::forward(act(scale, amax), n, x, y, mask, stream);
 //   invact::device::backward(act(scale), n, dy, y, mask, dx, stream);
 //
-// scale   points to a float that the op reads when it runs: of the device's global memory in device code, else of
-//         the host. It must not change while a kernel runs, and a backward must find what its forward read: where
-//         scales are updated in between (delayed scaling), keep the value with y. From 2^-100 to 2^100, a power of
-//         two or not. y is stored as f(x) * scale, rounded to nearest, ties to even, and saturated at the largest
-//         number of the format. The entry points refuse a null pointer; the calls on registers do not check.
-// amax    points to a float that the forwards of the host executor and of the device-wide kernels raise to the
-//         largest |f(x)| of their elements, before scaling and rounding (as computed: to 2^-9 of itself). It starts
-//         from 0, or from any number >= 0, and stays where that is larger; an infinity or a NaN among the f(x) makes
-//         it one. Null: nothing is recorded. In a kernel of your own take `value` of what forward() returns.
+// scale   points to a float that the op reads when it runs: of the device's global memory in device code,
+//         else of the host. It must not change while a kernel runs, and a backward must find what its
+//         forward read: where scales are updated in between (delayed scaling), keep the value with y.
+//         From 2^-100 to 2^100, a power of two or not. y is stored as f(x) * scale, rounded to nearest,
+//         ties to even, and saturated at the largest number of the format. The entry points refuse a null
+//         pointer; the calls on registers do not check.
+// amax    points to a float that the forwards of the host executor and of the device-wide kernels raise
+//         to the largest |f(x)| of their elements, before scaling and rounding (as computed: to 2^-9 of
+//         itself). It starts from 0, or from any number >= 0, and stays where that is larger; an infinity
+//         or a NaN among the f(x) makes it one. Null: nothing is recorded. In a kernel of your own take
+//         `value` of what forward() returns.
 //
-// The largest error of a gradient factor is that of the best decoder of the scaled codes within 5 % in e4m3
-// and 10 % in e5m2, at every scale. Those of constant pieces and slopes are exact as long as the format has
-// a number for each constant, times the scale, and one between two (relu6 at a scale of 2^-10 has not).
+// Of a gradient factor, the largest error is that of the best possible decoder of the scaled codes within 5 %
+// in e4m3, for the whole catalogue, and in e5m2 within 10 % for GELU and SiLU: measured over scales in [1, 2),
+// from which others differ by a power of two, and so only by which codes are subnormal. Those of constant
+// pieces and slopes are exact as long as the format has a number for each constant, times the scale, and one
+// between two (relu6 at a scale of 2^-10 has not).
 //
 // y must stay as stored. There is no mantissa bit to spare: Packing is bitmask or refined_bitmask.
 #pragma once

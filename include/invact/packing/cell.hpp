@@ -175,7 +175,8 @@ struct cell_parts {
     }
   }
 
-  // The y that the code c and these mask bits stand for. Infinities, NaNs and most zeros stand for themselves.
+  // The y that the code c and these mask bits stand for. Infinities, NaNs and most zeros stand for
+  // themselves.
   INVACT_FUNCTION static float value(const Activation& activation, code c, uint32 mask, float inverse,
                                      float end) {
     const float q = Format::load(c);
