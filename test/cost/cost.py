@@ -33,7 +33,9 @@ COLUMNS = ["arch", "kernel", "instructions", *CLASSES, *RESOURCES]
 # most. Every expression must match a kernel, or it would limit nothing. A decode's limits are what an epilogue
 # can afford; the constants that all elements of a fragment share do not count in them. Kernels whose accesses
 # are vectors say `true` after the fragment's size.
-ELEMENTWISE = r"(forward|backward)_(run|rows)_kernel .*"
+# A thread that loads 32 elements ahead has more registers than others.
+LONG = r"forward_run_kernel \d+ 4 8 .*"
+ELEMENTWISE = rf"(?!{LONG})(forward|backward)_(run|rows)_kernel .*"
 VECTOR = r"(forward|backward)_(run|rows|sums)_kernel \d+ \d+ \d+ true .*"
 # A float x beside a y of 16 bits makes a fragment of y 8 bytes.
 SAME = r"(?!.* bfloat16 \w+ \w+ float)"
@@ -48,6 +50,7 @@ LIMITS = [
     ("kernels", ".*", SAME + VECTOR, "16-byte stores", 1, None),
     ("kernels", ".*", SAME + VECTOR_BACKWARD, "16-byte loads", 2, None),
     ("kernels", "sm_90a", ELEMENTWISE, "registers", None, 40),
+    ("kernels", "sm_90a", LONG, "registers", None, 64),
     ("kernels", "sm_90a", "backward_sums_kernel .*", "registers", None, 64),
     ("ops", "sm_90a", "gradient gelu bfloat16 .* accurate", "instructions - constant", None, 26),
     ("ops", "sm_90a", "gradient silu bfloat16 .* accurate", "instructions - constant", None, 18),
