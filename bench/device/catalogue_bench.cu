@@ -5,6 +5,8 @@
 //   us, GB/s    of ours; every tensor counted once
 //   vs_memcpy   the memcpy's time over ours: above 1 is faster
 //
+// Of e4m3 x, dy and dx are bfloat16, and y is scaled by 16, with its amax recorded.
+//
 // Compiled without INVACT_BENCH_ALL_STORAGE, as where there is no GPU to run it, it has bfloat16 alone.
 //
 // --iterations=N   rounds of one benchmark, 20 if not given
@@ -18,20 +20,44 @@ namespace {
 
 using namespace bench;
 
+// A scale and an amax in the device's memory, for as long as the program runs.
+float* scale_and_amax() {
+  static float* const both = [] {
+    float* memory = nullptr;
+    const float values[2] = {16, 0};
+    check(cudaMalloc(&memory, sizeof values));
+    check(cudaMemcpy(memory, values, sizeof values, cudaMemcpyHostToDevice));
+    return memory;
+  }();
+  return both;
+}
+
+template <class Op>
+struct make {
+  static Op op() { return Op{}; }
+};
+template <class Activation, class Storage>
+struct make<invact::scaled<Activation, Storage>> {
+  static invact::scaled<Activation, Storage> op() {
+    return invact::scaled<Activation, Storage>(scale_and_amax(), scale_and_amax() + 1);
+  }
+};
+
 template <class Op, class T>
-void forward(int64 n, const T* x, T* y, uint8* mask, cudaStream_t stream) {
+void forward(int64 n, const T* x, typename Op::storage_type* y, uint8* mask, cudaStream_t stream) {
   if constexpr (Op::mask_bits > 0) {
-    check(invact::device::forward(Op{}, n, x, y, mask, stream));
+    check(invact::device::forward(make<Op>::op(), n, x, y, mask, stream));
   } else {
-    check(invact::device::forward(Op{}, n, x, y, stream));
+    check(invact::device::forward(make<Op>::op(), n, x, y, stream));
   }
 }
 template <class Op, class T>
-void backward(int64 n, const T* dy, const T* y, const uint8* mask, T* dx, cudaStream_t stream) {
+void backward(int64 n, const T* dy, const typename Op::storage_type* y, const uint8* mask, T* dx,
+              cudaStream_t stream) {
   if constexpr (Op::mask_bits > 0) {
-    check(invact::device::backward(Op{}, n, dy, y, mask, dx, stream));
+    check(invact::device::backward(make<Op>::op(), n, dy, y, mask, dx, stream));
   } else {
-    check(invact::device::backward(Op{}, n, dy, y, dx, stream));
+    check(invact::device::backward(make<Op>::op(), n, dy, y, dx, stream));
   }
 }
 
@@ -39,8 +65,10 @@ template <class Op, class T>
 void measure(benchmark::State& state, bool is_forward, int log2n) {
   const int64 n = int64{1} << log2n;
   const int64 mask_bytes = Op::mask_bits > 0 ? invact::mask_bytes(n, Op::mask_bits) : 0;
-  const int64 bytes = (is_forward ? 2 : 3) * n * static_cast<int64>(sizeof(T)) + mask_bytes;
-  device_array<T> x(n), y(n), dy(is_forward ? 0 : n), dx(is_forward ? 0 : n);
+  using Y = typename Op::storage_type;
+  const int64 bytes = n * static_cast<int64>((is_forward ? 1 : 2) * sizeof(T) + sizeof(Y)) + mask_bytes;
+  device_array<Y> y(n);
+  device_array<T> x(n), dy(is_forward ? 0 : n), dx(is_forward ? 0 : n);
   device_array<uint8> mask(mask_bytes);
   x.fill_normal(1);
   if (!is_forward) dy.fill_normal(2);
@@ -70,11 +98,18 @@ template <class Op, class T>
 void add(const std::string& name, long iterations) {
   for (const bool is_forward : {true, false}) {
     for (const int log2n : {22, 27}) {
-      const std::string full = name + (is_forward ? "/forward" : "/backward") + "/log2n:" + std::to_string(log2n);
+      const std::string full =
+          name + (is_forward ? "/forward" : "/backward") + "/log2n:" + std::to_string(log2n);
       bench::add(full, iterations,
                  [=](benchmark::State& state) { measure<Op, T>(state, is_forward, log2n); });
     }
   }
+}
+
+template <class Activation>
+void add_e4m3(const std::string& activation, long iterations) {
+  add<invact::scaled<Activation, invact::float8_e4m3>, __nv_bfloat16>(
+      activation + "/e4m3/" + (invact::piece_bits_v<Activation> == 0 ? "none" : "bitmask"), iterations);
 }
 
 template <class Activation, class T>
@@ -97,9 +132,10 @@ int main(int argc, char** argv) {
   INVACT_CATALOGUE(INVACT_ADD)
 #undef INVACT_ADD
 #if INVACT_BENCH_ALL_STORAGE
-#define INVACT_ADD(name)                                 \
-  add<invact::name, __half>(#name, "half", iterations);  \
-  add<invact::name, float>(#name, "float", iterations);
+#define INVACT_ADD(name)                                \
+  add<invact::name, __half>(#name, "half", iterations); \
+  add<invact::name, float>(#name, "float", iterations); \
+  add_e4m3<invact::name>(#name, iterations);
   INVACT_CATALOGUE(INVACT_ADD)
 #undef INVACT_ADD
 #endif

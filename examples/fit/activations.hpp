@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,6 @@ struct piece {
   bool rising;
   real low, high;  // the range of f; infinite where f grows without bound
 
-  bool contains(real y) const { return low < y && y < high; }
   // f tends to 0 at an infinite end: values of small magnitude are far out there, and not about x = 0.
   bool has_tail() const { return (std::isinf(from) || std::isinf(to)) && (low == 0 || high == 0); }
 };
@@ -54,6 +54,31 @@ class activation {
     for (const piece& p : pieces)
       if (p.rising && std::isfinite(p.from)) return p.low;
     return 0;
+  }
+
+  // Throws where the forms cannot fit it: they are polynomials about one minimum below 0 with a tail of f on its
+  // left, or about both extrema of an odd f with three pieces. And where f' is not the derivative of f.
+  void check() const {
+    const auto fail = [&](const std::string& what) {
+      throw std::invalid_argument("fit: " + name + ": " + what);
+    };
+    for (real x = -4.03125L; x < 5; x += 0.5L) {
+      constexpr real h = 1e-5L;
+      if (!(std::fabs((f(x + h) - f(x - h)) / (2 * h) - derivative(x)) <
+            1e-6L * (1 + std::fabs(derivative(x)))))
+        fail("the derivative is not that of f at x = " + std::to_string(x));
+    }
+    for (const real x : turning_points)
+      if (!(std::fabs(derivative(x)) < 1e-9L))
+        fail("f' is not 0 at the turning point " + std::to_string(x));
+    const bool has_minimum =
+        pieces.size() == 2 && pieces[1].rising && pieces[1].low < 0 && pieces[0].high == 0;
+    const bool is_odd = pieces.size() == 3 && pieces[1].rising && std::fabs(f(1) + f(-1)) < 1e-15L;
+    if (!has_minimum && !is_odd)
+      fail(
+          "there is no form for it: it needs one turning point, a minimum below 0, with f from 0 on its "
+          "left, or be "
+          "odd with two. Where f' has a closed form in y, give the activation gradient_factor() instead");
   }
 
   // Whether y of this sign are reached by more than one piece, and so take an index.

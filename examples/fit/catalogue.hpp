@@ -3,6 +3,7 @@
 
 #include "activations.hpp"
 #include "choices.hpp"
+#include "forward.hpp"
 #include "forms.hpp"
 #include "search.hpp"
 
@@ -24,6 +25,15 @@ inline ratios targets_of(const std::string& variant, const problem& p) {
   return p.spent_bits == 0 ? ratios{1.045, 1.055, 1.075} : ratios{1.055, 1.075, 1.075};
 }
 
+// The worst of a table's errors over its target: more than 1 where it misses one.
+inline double over_target(const quality& q, const ratios& targets, const problem& p) {
+  const auto rms = [&](int s) {
+    return static_cast<double>(q.rms[s] * (p.storage == nullptr ? p.set.rms_floor[s] : 1.0L));
+  };
+  return std::fmax(static_cast<double>(q.largest) / targets.largest,
+                   std::fmax(rms(0) / targets.rms, rms(1) / targets.rms_wide));
+}
+
 struct wanted {
   std::string variant;
   const format* storage;  // null for float
@@ -35,14 +45,23 @@ struct wanted {
 struct entry {
   activation of;
   std::vector<wanted> tables;
-  // The largest y of float cells: f has reached its limit there.
+  // The largest y of float cells: f has reached its limit there. Of tables for float alone.
   real largest_y = 0;
-  bool has_forward = false;
   bool scaled = false;  // a parameter scales x: one table serves both packings
+  std::vector<tail_fit> tails = {};                 // evaluators for 16-bit storage
+  std::function<std::string()> float_forward = {};  // and the text of one for float
 
   bool has(const std::string& variant) const {
     return std::any_of(tables.begin(), tables.end(), [&](const wanted& w) { return w.variant == variant; });
   }
+  void check() const {
+    of.check();
+    for (const wanted& w : tables)
+      if (w.storage == nullptr && !(largest_y > 0))
+        throw std::invalid_argument("fit: " + of.name +
+                                    ": a table for float needs largest_y, where f' is its limit");
+  }
+
   // The numbers of mantissa bits spent, by packing.
   std::vector<int> packings() const {
     if (of.pieces.size() == 1 || scaled) return {0};
@@ -103,7 +122,8 @@ inline entry scaled(activation of) {
 inline std::vector<entry> catalogue() {
   std::vector<entry> all;
   all.push_back(heavy_tailed(gelu()));
-  all.back().has_forward = true;
+  all.back().tails = gelu_tails;
+  all.back().float_forward = fit_gelu_float;
   all.push_back(heavy_tailed(gelu_tanh()));
   all.push_back(light_tailed(silu(), {0.24, 0.44, 17}, 18));
   all.push_back(scaled(swish()));

@@ -16,7 +16,6 @@ struct format {
   const char* name;        // the library's class
   int mantissa_bits;
   int bias;
-  int infinity;            // code
   int min_normal;          // code
   int min_kept;            // code of the smallest magnitude that mantissa_bit stores
 
@@ -28,8 +27,8 @@ struct format {
   }
 };
 
-inline const format bfloat16{"bfloat16_format", 7, 127, 0x7f80, 0x0080, 0x0080};
-inline const format binary16{"binary16_format", 10, 15, 0x7c00, 0x0400, 0x0001};
+inline const format bfloat16{"bfloat16_format", 7, 127, 0x0080, 0x0080};
+inline const format binary16{"binary16_format", 10, 15, 0x0400, 0x0001};
 
 // x ~ N(0, 1) and N(0, 2), and for what has a parameter that scales x N(0, 1/2) and N(0, 4).
 inline constexpr int deviations = 4;

@@ -24,6 +24,17 @@ struct choice {
   std::vector<double> settings;  // of forms that take some
   ratios aim;                    // the search minimised the worst of these
   std::vector<double> at;        // where it ended
+
+  std::string text() const {
+    std::string all = form + " of degree";
+    for (const int d : degrees) all += " " + std::to_string(d);
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      char item[40];
+      std::snprintf(item, sizeof item, "%s%.6g", i == 0 ? ", at " : ", ", at[i]);
+      all += item;
+    }
+    return all;
+  }
 };
 
 // One activation, storage format and packing. Of an odd one, with a minimum and a maximum, only negative y are fitted,

@@ -22,7 +22,8 @@ using namespace fit;
 int regenerate_all(const std::string& folder, const choices& all) {
   int failures = 0;
   for (const entry& e : catalogue())
-    write(folder + "/" + e.of.name + ".hpp", header(e.of.name, tables_of(e, all, failures)));
+    write(folder + "/" + e.of.name + ".hpp",
+          header(e.of, "examples/fit (fit_coefficients, from choices.txt)", tables_of(e, all, failures)));
   write(folder + "/hyperbolic.hpp", fit_hyperbolic());
   return failures;
 }

@@ -42,30 +42,13 @@ class row_maker {
       add_packing<Activation, Storage, invact::mantissa_bit>(activation, storage, "mantissa_bit");
   }
 
-  // FP8 storage: several scales, and one for other parameters.
-  template <class Activation, class Storage, class Packing>
-  void add_scaled(const char* activation, const char* storage, const char* packing) {
-    using op = invact::scaled<Activation, Storage, Packing>;
-    constexpr float scales[] = {1,          1.0905077f, 1.1892071f, 1.2968396f,
-                                1.4142136f, 1.5422108f, 1.6817928f, 1.8340081f};
-    row r = new_row<op>(activation, storage, op::mask_bits == 0 ? "none" : packing, "accurate");
-    for (const auto& with : variants<Activation>(activation)) {
-      const bool is_default = r.variants.empty();
-      for (const float scale : scales) {
-        const op scaled_op(Backend::pointer_to(scale), nullptr, with.activation);
-        r.variants.push_back({with.parameters, Backend::run(scaled_op), scale});
-        if (!is_default) break;
-      }
-      if (is_default) r.scales = static_cast<int>(r.variants.size());
-    }
-    rows.push_back(std::move(r));
-  }
-
-  // 16-bit storage with a code of two bits.
   template <class Activation, class Storage>
-  void add_refined(const char* activation, const char* storage) {
-    using op = invact::inverted<Activation, Storage, invact::refined_bitmask<2>>;
-    add_op<op>(activation, storage, "refined_bitmask_2", "accurate");
+  void add_cells(const char* activation, const char* storage) {
+    using invact::refined_bitmask;
+    if constexpr (invact::detail::is_float8<Storage>)
+      add_cell_packing<Activation, Storage, invact::bitmask>(activation, storage, "bitmask");
+    add_cell_packing<Activation, Storage, refined_bitmask<2>>(activation, storage, "refined_bitmask_2");
+    add_cell_packing<Activation, Storage, refined_bitmask<4>>(activation, storage, "refined_bitmask_4");
   }
 
   std::vector<row> rows;
@@ -85,6 +68,33 @@ class row_maker {
       add_op<inverted<Activation, Storage, Packing, fast>>(activation, storage, shown, "fast");
   }
 
+  template <class Activation, class Storage, class Packing>
+  void add_cell_packing(const char* activation, const char* storage, const char* packing) {
+    if constexpr (invact::detail::is_float8<Storage>) {
+      add_scaled<invact::scaled<Activation, Storage, Packing>>(activation, storage, packing);
+    } else {
+      add_op<invact::inverted<Activation, Storage, Packing>>(activation, storage, packing, "accurate");
+    }
+  }
+
+  // FP8 storage: several scales, and one for other parameters.
+  template <class Op>
+  void add_scaled(const char* activation, const char* storage, const char* packing) {
+    constexpr float scales[] = {1,          1.0905077f, 1.1892071f, 1.2968396f,
+                                1.4142136f, 1.5422108f, 1.6817928f, 1.8340081f};
+    row r = new_row<Op>(activation, storage, Op::mask_bits == 0 ? "none" : packing, "accurate");
+    for (const auto& with : variants<typename Op::activation_type>(activation)) {
+      const bool is_default = r.variants.empty();
+      for (const float scale : scales) {
+        const Op op(Backend::pointer_to(scale), nullptr, with.activation);
+        r.variants.push_back({with.parameters, Backend::run(op), scale});
+        if (!is_default) break;
+      }
+      if (is_default) r.scales = static_cast<int>(r.variants.size());
+    }
+    rows.push_back(std::move(r));
+  }
+
   template <class Op>
   static row new_row(const char* activation, const char* storage, const char* packing,
                      const char* approximant) {
@@ -102,18 +112,35 @@ class row_maker {
   }
 };
 
+// The catalogue in float and in 16 bits, with a bit an element where one is needed.
 template <class Backend>
-std::vector<row> make_rows() {
+std::vector<row> plain_rows() {
   row_maker<Backend> maker;
 #define INVACT_ADD(name) maker.template add<invact::name>(#name);
   INVACT_CATALOGUE(INVACT_ADD)
 #undef INVACT_ADD
-  // Of each kind of activation one: minima, fitted and in closed form, curves with and without a limit, a
-  // jump of f', and constant pieces whose values a scale moves off the numbers of the format.
-#define INVACT_ADD(name) \
-  maker.template add_scaled<invact::name, invact::float8_e4m3, invact::bitmask>(#name, "e4m3", "bitmask");
+  return std::move(maker.rows);
+}
+
+// In formats of eight bits, and with finer gradients in those of 16: the whole catalogue, or, where that would
+// take minutes to compile for what is compiled elsewhere, in e4m3 one of each kind of activation: minima, fitted
+// and in closed form, curves with and without a limit, a jump of f', and constant pieces whose values a scale
+// moves off the numbers of the format.
+template <class Backend>
+std::vector<row> cell_rows() {
+  row_maker<Backend> maker;
+#if INVACT_FULL_MATRIX
+#define INVACT_ADD(name)                                                       \
+  maker.template add_cells<invact::name, invact::float8_e4m3>(#name, "e4m3");  \
+  maker.template add_cells<invact::name, invact::float8_e5m2>(#name, "e5m2");  \
+  maker.template add_cells<invact::name, invact::bfloat16>(#name, "bfloat16"); \
+  maker.template add_cells<invact::name, invact::binary16>(#name, "binary16");
+  INVACT_CATALOGUE(INVACT_ADD)
+#else
+#define INVACT_ADD(name)                                                                             \
+  maker.template add_cell_packing<invact::name, invact::float8_e4m3, invact::bitmask>(#name, "e4m3", \
+                                                                                      "bitmask");
   INVACT_ADD(gelu)
-  INVACT_ADD(silu)
   INVACT_ADD(swish)
   INVACT_ADD(mish)
   INVACT_ADD(hardswish)
@@ -121,14 +148,9 @@ std::vector<row> make_rows() {
   INVACT_ADD(softplus)
   INVACT_ADD(elu)
   INVACT_ADD(hardtanh)
-#undef INVACT_ADD
-#define INVACT_ADD(name)                                                                                   \
-  maker.template add_scaled<invact::name, invact::float8_e5m2, invact::bitmask>(#name, "e5m2", "bitmask"); \
-  maker.template add_scaled<invact::name, invact::float8_e4m3, invact::refined_bitmask<2>>(                \
-      #name, "e4m3", "refined_bitmask_2");                                                                 \
-  maker.template add_refined<invact::name, invact::bfloat16>(#name, "bfloat16");
-  INVACT_ADD(gelu)
-  INVACT_ADD(silu)
+  maker.template add_cells<invact::silu, invact::float8_e5m2>("silu", "e5m2");
+  maker.template add_cells<invact::silu, invact::bfloat16>("silu", "bfloat16");
+#endif
 #undef INVACT_ADD
   return std::move(maker.rows);
 }

@@ -2,6 +2,6 @@
 
 namespace report {
 
-std::vector<row> host_rows() { return make_rows<host_backend>(); }
+std::vector<row> host_rows() { return plain_rows<host_backend>(); }
 
 }  // namespace report

@@ -1,9 +1,9 @@
 // accuracy_report [--csv | --markdown | --check | --cells] [--device cuda] [--only TEXT]
 //
 // How accurate every activation is in every storage format, packing and approximant, a line each, over
-// every code of 8- and 16-bit formats (FP8 for some activations, and of eight scales of y in [1, 2) the one
-// with the largest error over its floor; with refined_bitmask over a grid of x, and over the floor of the
-// code alone); of float over every code next to the ends of the monotone pieces and a sample of the others.
+// every code of 8- and 16-bit formats (FP8: of eight scales of y in [1, 2) the one with the largest error over
+// its floor; with refined_bitmask over a grid of x, and over the floor of the code alone); of float over every
+// code next to the ends of the monotone pieces and a sample of the others.
 // --check compares with what the library promises, of other parameters than the default ones too, and fails
 // where it does not hold. --cells prints what plot.py draws: each stored code with the range of the exact
 // gradient factor over all x that it stands for, and the decoded one. --only chooses rows by a part of
@@ -90,6 +90,8 @@ int main(int argc, char** argv) {
   }
   const bool flushes = invact_test_start();
   std::vector<report::row> rows = on_device ? report::device_rows() : report::host_rows();
+  for (report::row& r : on_device ? report::device_cell_rows() : report::host_cell_rows())
+    rows.push_back(std::move(r));
   if (rows.empty()) {
     std::fprintf(stderr, "skipped: this program or this machine has no CUDA device\n");
     return 77;

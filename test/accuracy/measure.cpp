@@ -79,14 +79,16 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
                                                  : bounds::float_rms * std::fmax(1, g.largest_g));
     return broken;
   }
-  const bounds::gradient most = r.refines             ? bounds::two_bits
-                                : r.storage == "e4m3" ? bounds::accurate_e4m3
-                                : r.storage == "e5m2" ? bounds::accurate_e5m2
-                                : r.approximant == "fast"
-                                    ? (is_bfloat16 ? bounds::fast_bfloat16 : bounds::fast_binary16)
-                                : !is_bfloat16 ? bounds::accurate_binary16
-                                : in_mantissa  ? bounds::accurate_bfloat16_mantissa_bit
-                                               : bounds::accurate_bfloat16;
+  const bool is_e5m2 = r.storage == "e5m2";
+  const bounds::gradient most =
+      r.packing == "refined_bitmask_4"   ? bounds::four_bits
+      : r.packing == "refined_bitmask_2" ? (is_e5m2 ? bounds::two_bits_e5m2 : bounds::two_bits)
+      : r.storage == "e4m3"              ? bounds::accurate_e4m3
+      : is_e5m2                          ? bounds::accurate_e5m2
+      : r.approximant == "fast"          ? (is_bfloat16 ? bounds::fast_bfloat16 : bounds::fast_binary16)
+      : !is_bfloat16                     ? bounds::accurate_binary16
+      : in_mantissa                      ? bounds::accurate_bfloat16_mantissa_bit
+                                         : bounds::accurate_bfloat16;
   at_most("the largest error", g.largest, most.largest * g.largest_floor);
   at_most("the RMS error under N(0, 1)", g.rms[0], most.rms * g.rms_floor[0]);
   at_most("the RMS error under N(0, 2)", g.rms[1], most.rms_wide * g.rms_floor[1]);

@@ -35,9 +35,11 @@ struct result {
   accuracy::forward_error forward;
 };
 
-// Every row, run on the host, or by the device.
+// Rows run on the host, or by the device; of those of cells see add_rows.hpp. None without a device.
 std::vector<row> host_rows();
+std::vector<row> host_cell_rows();
 std::vector<row> device_rows();
+std::vector<row> device_cell_rows();
 
 result measure(const row& r, const variant& v, bool flushes);
 

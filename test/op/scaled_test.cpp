@@ -188,6 +188,57 @@ TEST_CASE("what is too large saturates, and infinities and NaNs are what they ar
   CHECK(is_nan(op.gradient_factor(none.y, none.piece)));
 }
 
+// Codes far out, where f' has long reached its limit and a cell is wider than g bends: whose gradient is not it.
+template <class Op>
+int far_from_limit(const Op& op, float scale) {
+  using traits = storage_traits<typename Op::storage_type>;
+  using format = typename traits::format;
+  const ref::function f = function_of<typename Op::activation_type>();
+  int wrong = 0;
+  for (const float side : {-1.0f, 1.0f}) {
+    const double limit = f.derivative(side * 64);
+    // Of squared ReLU it grows.
+    if (std::fabs(f.value(side * 64) - f.value(side * 32)) < 0.1 || std::fabs(limit) > 2) continue;
+    for (uint32 magnitude = 0; magnitude < format::infinity; ++magnitude) {
+      const uint32 sign = f.value(side * 64) < 0 ? uint32{format::sign} : 0u;
+      const auto c = static_cast<typename format::code>(magnitude | sign);
+      if (std::fabs(format::load(c)) / scale < 60) continue;
+      for (uint32 mask = 0; mask < 1u << Op::mask_bits; ++mask) {
+        // Bit 0 of a code that more than one piece has names the piece; where no cell is cut, of every code.
+        using activation = typename Op::activation_type;
+        const bool names_piece =
+            Op::mask_bits == piece_bits_v<activation> || detail::has_piece<activation, format>(c);
+        if (names_piece && Op::mask_bits > 0 && mask % 2 != (side < 0)) continue;
+        wrong += !(std::fabs(op.gradient_factor(traits::from_code(c), mask) - limit) < 1e-3);
+      }
+    }
+  }
+  return wrong;
+}
+
+TEST_CASE("a code far out has the limit of the gradient, whatever the scale and however wide its cell") {
+  const auto check = [](auto activation) {
+    using type = decltype(activation);
+    for (const float scale : {1.0f, 0.25f, 0x1p-12f, 0x1p-40f, 0x1p-100f}) {
+      CAPTURE(name_of<type>(), scale);
+      CHECK(far_from_limit(scaled<type, float8_e4m3>(&scale), scale) == 0);
+      CHECK(far_from_limit(scaled<type, float8_e5m2, refined_bitmask<2>>(&scale), scale) == 0);
+    }
+    CAPTURE(name_of<type>());
+    CHECK(far_from_limit(inverted<type, bfloat16, refined_bitmask<2>>(), 1.0f) == 0);
+  };
+  check(gelu{});
+  check(silu{});
+  check(mish{});
+  check(lisht{});
+  check(hardswish{});
+  check(prelu{});
+  check(softplus{});
+  check(logsigmoid{});
+  check(celu{});
+  check(tanhshrink{});
+}
+
 TEST_CASE("a slope's gradient is x on the left") {
   const float scale = 3;
   const scaled<prelu, float8_e4m3> op(&scale, nullptr, prelu{0.25f});

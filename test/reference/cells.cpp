@@ -192,6 +192,10 @@ class collector {
         if (t.code == code || t.code == code + n) return t.y;
       return edge(code, n);
     };
+    // Where f grows beyond what is looked at, the last cell would be cut.
+    const double furthest = std::fabs(s.from) > std::fabs(s.to) ? s.from : s.to;
+    const bool is_cut =
+        std::fabs(furthest) > largest_x / 2 && sign * (f_.value(furthest) - f_.value(furthest / 2)) > 0.1;
     std::int64_t previous = INT64_MIN;
     double x_previous = 0;
     for (const looked_at& l : choose((last - first) / n + 1)) {
@@ -203,7 +207,7 @@ class collector {
       x_previous = top;
       const bool not_ours =
           std::any_of(taken.begin(), taken.end(), [&](const taken_code& t) { return t.code == code; });
-      if (bottom == top || not_ours) continue;
+      if (bottom == top || not_ours || (is_cut && boundary(code) > high)) continue;
       add({static_cast<std::uint32_t>(code) | (negative ? storage_.sign() : 0), s.piece},
           std::min(bottom, top), std::max(bottom, top), l.counts_for);
     }

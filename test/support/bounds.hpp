@@ -29,13 +29,16 @@ constexpr gradient accurate_binary16{1.10, 1.10, 1.10};
 // No tighter promise: the fast half tables trade the tail of N(0, 2) for instructions.
 constexpr gradient fast_binary16{1.10, 1.35, 1.85};
 
-// FP8 storage, at every scale of y. A constant that the scale moves half a ULP off the numbers of the
-// format pushes what lies beside it over another one.
-constexpr gradient accurate_e4m3{1.05, 1.05, 1.2};  // tanh: x in the tails share a code with the limit
-constexpr gradient accurate_e5m2{1.10, 1.05, 1.05};
+// FP8 storage, at every scale of y. RMS where many x share the code of a limit (sigmoid, under N(0, 2) tanh and celu):
+// the middle of its range of g, which is the least largest error, is not its mean.
+constexpr gradient accurate_e4m3{1.05, 1.17, 1.35};
+constexpr gradient accurate_e5m2{1.07, 1.20, 1.52};
+// A constant that the scale moves half a ULP off the numbers of the format pushes what lies beside it over another one.
 constexpr double beside_scaled_constant_ulp = 1.55;
-// With refined_bitmask<2>, in floors of a code without it.
+// With refined_bitmask<2> and <4>, in floors of a code without it. RMS: squared ReLU's first code in e4m3.
 constexpr gradient two_bits{0.55, 0.55, 0.55};
+constexpr gradient two_bits_e5m2{0.58, 0.55, 0.55};
+constexpr gradient four_bits{0.15, 0.24, 0.13};
 
 // The mean error of the gradient factor in bfloat16, x ~ N(0, 1).
 constexpr double bias_bfloat16 = 2e-4;

@@ -10,6 +10,16 @@ INVACT_NAMESPACE_BEGIN
 
 // Falls from -0 at -inf to y_min = -0.16997120747990366... at the stationary point
 // T = -0.75179152469356445746 (the root of Phi(x) + x * phi(x)), then rises.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 11 instructions and 2 for the piece, one a special function; float 34 and 4, one. Gradient 21
+//                accurate and 15 fast in bfloat16, 26 and 19 in half, of which two and one are special functions;
+//                float 48, three.
+// Largest error  forward 0.65 ULP of 16-bit storage, next to x = -8.4 in bfloat16; float 4. g: see
+//                coefficients/gelu.hpp, largest next to y_min.
+// NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
+// Source         the definition; T by Newton steps to 40 digits; coefficients/gelu.hpp is fitted.
 struct gelu {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

@@ -11,6 +11,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 4 instructions, in float 2; gradient 3.
 // Largest error  forward 0.5 ULP, next to 0 one; gradient 0.
 // NaN/inf/0      NaN; +inf and -inf; +0 for |x| <= lambda, where g = 0, as autograd has it.
+// Source         the definition, PyTorch's Hardshrink.
 struct hardshrink {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

@@ -12,6 +12,7 @@ INVACT_NAMESPACE_BEGIN
 // Largest error  forward 0.5 ULP, next to 1 one, in float 1.34; gradient 0.
 // NaN/inf        NaN; 1, and +0 for -inf. g = 0 at x = -3 and 3, as autograd has it, and 1/6, rounded,
 //                between.
+// Source         the definition, PyTorch's Hardsigmoid.
 struct hardsigmoid {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
@@ -29,7 +30,10 @@ struct hardsigmoid {
   }
 
   static constexpr int owned_values = 2;
-  INVACT_FUNCTION owned_value owned(int i) const { return {i == 0 ? 0.0f : 1.0f}; }
+  INVACT_FUNCTION owned_value owned(int i) const {
+    if (i == 0) return {0.0f};
+    return {1.0f, 0, true};
+  }
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {

@@ -18,6 +18,7 @@ INVACT_NAMESPACE_BEGIN
 // Largest error  forward 0.51 ULP, 1.01 with the mantissa bit, in float 2.5 and 3.2, next to 3 one;
 //                gradient 1.00 times the floor.
 // NaN/inf/0      NaN; +inf, and -0 for -inf, with g = 0; the zero of x's sign, where g = 1/2.
+// Source         the definition (arXiv 1905.02244, PyTorch's Hardswish).
 struct hardswish {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

@@ -13,6 +13,7 @@ INVACT_NAMESPACE_BEGIN
 //                max alone.
 // Largest error  forward 0.5 ULP, next to min and max one; gradient 0.
 // NaN/inf/0      NaN; max and min; zeros keep their sign. g = 0 at min and max, as autograd has it.
+// Source         the definition, PyTorch's Hardtanh.
 struct hardtanh {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

@@ -14,6 +14,7 @@ INVACT_NAMESPACE_BEGIN
 // Largest error  forward 0.5 ULP, above 0 one; gradient 0.
 // NaN/inf/0      NaN; +inf and -inf, with a slope of 0 -0 for -inf; zeros keep their sign, -0 for an
 //                underflow on the left; g = slope at both.
+// Source         the definition, PyTorch's LeakyReLU.
 struct leaky_relu {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

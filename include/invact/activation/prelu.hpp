@@ -17,6 +17,7 @@ INVACT_NAMESPACE_BEGIN
 // NaN/inf/0      NaN; the infinities that the slopes make of them, with a slope of 0 a zero for -inf; both
 //                zeros are on the left piece, where g = slope. With the mantissa bit infinite codes carry
 //                no piece, so +inf has g = 1 even where a negative slope made it.
+// Source         the definition, PyTorch's PReLU.
 struct prelu {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::positive;

@@ -11,6 +11,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 3 instructions, in float 2; gradient 3.
 // Largest error  forward 0.5 ULP, next to 0 one; gradient 0.
 // NaN/inf/0      NaN; +inf, and +0 for -inf; both zeros give +0, where g = 0.
+// Source         the definition.
 struct relu {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

@@ -11,6 +11,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 6 instructions, in float 3; gradient 4.
 // Largest error  forward 0.5 ULP, next to 0 and 6 one; gradient 0.
 // NaN/inf/0      NaN; 6, and +0 for -inf; both zeros give +0; g = 0 at x = 0 and 6, as autograd has it.
+// Source         the definition, PyTorch's ReLU6.
 struct relu6 {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
@@ -29,7 +30,10 @@ struct relu6 {
   }
 
   static constexpr int owned_values = 2;
-  INVACT_FUNCTION owned_value owned(int i) const { return {i == 0 ? 0.0f : 6.0f}; }
+  INVACT_FUNCTION owned_value owned(int i) const {
+    if (i == 0) return {0.0f};
+    return {6.0f, 0, true};
+  }
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {

@@ -10,6 +10,15 @@ INVACT_NAMESPACE_BEGIN
 
 // Falls from -0 at -inf to y_min = T + 1 = -0.27846454... at the stationary point
 // T = -1.278464542761073795 (the root of 1 + x * (1 - sigmoid(x))), then rises.
+//
+// Domain         all of float.
+// Storage        any.
+// Cost           forward 7 instructions and 2 for the piece, two of them special functions; float 20 and 4, one.
+//                Gradient 16 accurate and 14 fast in bfloat16, 18 and 15 in half, of which one is a special function;
+//                float 48, three.
+// Largest error  forward 0.51 ULP of 16-bit storage; float 4. g: see coefficients/silu.hpp, largest next to y_min.
+// NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
+// Source         the definition; T by Newton steps to 40 digits; coefficients/silu.hpp is fitted.
 struct silu {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;

@@ -21,7 +21,7 @@ struct softplus {
 
   float beta = 1.0f;
 
-  INVACT_FUNCTION bool is_valid() const { return is_less(0.0f, beta) && is_less(beta, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_less(beta, 0x1p-24f) && is_less(beta, 0x1p+100f); }
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

@@ -14,6 +14,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward one special function and 4 instructions, in float 6; gradient 2.
 // Largest error  forward 0.51 ULP, in float 1.5; gradient 1.00 times the floor.
 // NaN/inf/0      NaN; 1 and -1, where g = 0; the zero of x's sign.
+// Source         the definition, PyTorch's Softsign.
 struct softsign {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

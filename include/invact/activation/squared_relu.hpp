@@ -13,6 +13,7 @@ INVACT_NAMESPACE_BEGIN
 // Largest error  forward 0.5 ULP, next to 0 one; gradient 1.00 times the floor in storage of 16 bits, in
 //                float 3 ULP.
 // NaN/inf/0      NaN; +inf, where g = inf too, and +0 for -inf; both zeros give +0, where g = 0.
+// Source         the definition (arXiv 2109.08668).
 struct squared_relu {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

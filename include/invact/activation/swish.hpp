@@ -12,8 +12,8 @@ INVACT_NAMESPACE_BEGIN
 // Falls from -0 at -inf to y_min = -0.27846454276107379510935873902298 / beta at the stationary point
 // T = -1.27846454276107379510935873902298 / beta, then rises.
 //
-// Domain         all of float; beta in (0, 2^100). Below 0.1 the last binades of the left tail vanish, and in half
-//                y_min is subnormal above 4000.
+// Domain         all of float; beta in [2^-100, 2^100). Below 0.1 the last binades of the left tail vanish; in half
+//                y_min is subnormal above 4000, and infinite below 2^-17.8.
 // Storage        any.
 // Cost           forward 8 instructions, two of them special functions; float 31, one. Gradient 25 in bfloat16, 29 in
 //                half, two special functions each; float 52, three; and 7 for what depends on beta alone.
@@ -29,7 +29,7 @@ struct swish {
 
   float beta = 1.0f;
 
-  INVACT_FUNCTION bool is_valid() const { return is_less(0.0f, beta) && is_less(beta, 0x1p+100f); }
+  INVACT_FUNCTION bool is_valid() const { return !is_less(beta, 0x1p-100f) && is_less(beta, 0x1p+100f); }
 
   // SiLU's, of a y and a t^2 that are beta times as large.
   INVACT_FUNCTION y_minimum lowest() const {

@@ -12,6 +12,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 6 instructions; gradient 4; and about 15 for what depends on the constant alone.
 // Largest error  forward 0.5 ULP, next to the constant one; gradient 0.
 // NaN/inf        NaN; +inf, and the constant for -inf. g = 0 at x = limit, as autograd has it.
+// Source         the definition, PyTorch's Threshold.
 struct threshold {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;

@@ -40,12 +40,13 @@ INVACT_NAMESPACE_BEGIN
 namespace detail {
 
 // The fastest of 128 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". More
-// fragments pay in a long run of float, whose fragments have four elements, and in a long forward without
-// a mask, which encodes for longer between its loads; in a short run they leave multiprocessors without a
-// block.
-template <int N, int MaskBits>
-constexpr device::launch_policy forward_policy{128, 2, N == 4 || MaskBits == 0 ? 4 : 2,
-                                               int64{1} << (N == 4 ? 22 : 25)};
+// fragments pay in a long run of float, whose fragments have four elements, and in a long forward that
+// computes for longer between its loads: without a mask, where it encodes, and to FP8, where it moves few
+// bytes and has an amax to raise. In a short run they leave multiprocessors without a block.
+template <int N, class Op>
+constexpr device::launch_policy forward_policy{
+    128, 2, N == 4 || Op::mask_bits == 0 || is_float8<storage_of<Op>> ? 4 : 2,
+    int64{1} << (N == 4 ? 22 : 25)};
 template <int N>
 constexpr device::launch_policy backward_policy{128, 2, N == 4 ? 4 : 2, int64{1} << 22};
 // Rows: of 1, 2 and 4 fragments the fastest is 2; 4 do not fit into 40 registers beside the addresses and the bias.
@@ -63,7 +64,7 @@ template <class Op, class X>
 INVACT_HIDDEN cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                                          cudaStream_t stream) {
   constexpr int size = fragment_size<X, storage_of<Op>>;
-  constexpr device::launch_policy policy = forward_policy<size, Op::mask_bits>;
+  constexpr device::launch_policy policy = forward_policy<size, Op>;
   constexpr int threads = policy.block_threads;
   const bool aligned = is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0);
   const auto run = [&](auto vector, auto fragments) {

@@ -4,6 +4,7 @@
 
 #include <invact/core/float8.hpp>
 #include <invact/core/fragment.hpp>
+#include <invact/core/order.hpp>
 #include <invact/core/traits.hpp>
 #include <invact/packing/refined_bitmask.hpp>
 
@@ -17,29 +18,32 @@ struct unit_scale {
   INVACT_FUNCTION constexpr float inverse() const { return 1.0f; }
 };
 
-// The formats of the tables and evaluators. A y of eight bits is decoded with half's tables, whose own
-// shift of y_min is small beside its cells, and computed like a bfloat16, for the range of its exponents,
-// which a scale moves. The parts of a cell of 16 bits need both as good as for float.
-template <class Format>
+// The formats of the tables and evaluators of a code whose cell is cut in 2^CutBits parts. A y of eight bits
+// is decoded with half's tables, whose own shift of y_min is small beside its cells and halves of them, and
+// computed like a bfloat16, for the range of its exponents, which a scale moves. Smaller parts, and those of
+// a cell of 16 bits, need both as good as for float.
+template <class Format, int CutBits>
 struct cell_formats {
   static_assert(sizeof(typename Format::code) <= 2,
                 "invact::refined_bitmask: Storage must have 16 or 8 bits: float has no use for more bits");
-  using fitted = binary32_format;
-  using computed = binary32_format;
+  static constexpr bool coarse = sizeof(typename Format::code) == 1 && CutBits <= 1;
+  using fitted = typename conditional<coarse, binary16_format, binary32_format>::type;
+  using computed = typename conditional<coarse, bfloat16_format, binary32_format>::type;
 };
-template <>
-struct cell_formats<e4m3_format> {
-  using fitted = binary16_format;
-  using computed = bfloat16_format;
-};
-template <>
-struct cell_formats<e5m2_format> : cell_formats<e4m3_format> {};
+
+// The format that chooses the evaluator. Straight lines are as cheap in float, where they need not be held
+// apart from a constant's neighbours in another format.
+template <class Activation, class Format, int CutBits>
+using computed_format =
+    typename conditional<(owned_values_of<Activation> > 0 && !has_lowest<Activation> &&
+                          !has_range<Activation>),
+                         binary32_format, typename cell_formats<Format, CutBits>::computed>::type;
 
 // The format that chooses the approximant: a closed form compares y with the numbers that its evaluator made.
-template <class Activation, class Format>
+template <class Activation, class Format, int CutBits>
 using approximated_format =
-    typename conditional<has_gradient_factor<Activation>, typename cell_formats<Format>::computed,
-                         typename cell_formats<Format>::fitted>::type;
+    typename conditional<has_gradient_factor<Activation>, computed_format<Activation, Format, CutBits>,
+                         typename cell_formats<Format, CutBits>::fitted>::type;
 
 // Whether all that is kept of an element beside y is in a mask.
 template <class Packing>
@@ -54,15 +58,17 @@ class cell_op : Activation, protected Scale {
   using code = typename format::code;
   static constexpr int piece_bits = piece_bits_v<Activation>;
   static constexpr int owned_count = owned_values_of<Activation>;
+  static constexpr int cut_bits = Packing::template mask_bits<piece_bits> - piece_bits;
+  using computed = computed_format<Activation, format, cut_bits>;
 
  public:
   using activation_type = Activation;
   using storage_type = Storage;
   using packing_type = Packing;
-  using approximant_type = typename select_approximant<Approximant, Activation,
-                                                       approximated_format<Activation, format>, 0>::type;
-  using evaluator_type =
-      typename select_evaluator<Evaluator, Activation, typename cell_formats<format>::computed>::type;
+  using approximant_type =
+      typename select_approximant<Approximant, Activation,
+                                  approximated_format<Activation, format, cut_bits>, 0>::type;
+  using evaluator_type = typename select_evaluator<Evaluator, Activation, computed>::type;
   static_assert(
       is_approximant_v<approximant_type, Activation>,
       "invact: Approximant is not an approximant for this activation and storage: it needs `static float "
@@ -99,11 +105,8 @@ class cell_op : Activation, protected Scale {
 
   // f(x), scaled and rounded to Storage, with its mask bits. x is the compute value, after any bias.
   INVACT_FUNCTION encoded forward(float x) const {
-    const uint32 piece = activation().piece_index(x);
-    const float y = evaluator_type::evaluate(activation(), x);
-    // -ffast-math lets a compiler take a product for no NaN.
-    const code c = apart_from_owned(format::round(restore_nan(y * Scale::factor(), y)), y, piece);
-    return {traits::from_code(c), parts::mask(activation(), y, piece, c, Scale::inverse(), end_of(c)), y};
+    const unrounded from = before_rounding(x, codes_of_owned());
+    return finish(format::round(from.scaled), from);
   }
 
   // f'(x), decoded from what forward() kept.
@@ -153,12 +156,28 @@ class cell_op : Activation, protected Scale {
                                                fragment<float, N>& values) const {
     fragment<Storage, N> y;
     kept = pieces<N>{};
-    INVACT_UNROLL
-    for (int i = 0; i < N; ++i) {
-      const encoded e = forward(x[i]);
+    const owned_codes owned = codes_of_owned();
+    const auto keep = [&](int i, code c, const unrounded& from) {
+      const encoded e = finish(c, from);
       y[i] = e.y;
       values[i] = e.value;
       kept.insert(i, e.piece);
+    };
+    // One conversion for two, where there is one.
+    constexpr int pairs = sizeof(code) == 1 ? N / 2 : 0;
+    INVACT_UNROLL
+    for (int i = 0; i < 2 * pairs; i += 2) {
+      const unrounded first = before_rounding(x[i], owned), second = before_rounding(x[i + 1], owned);
+      if constexpr (pairs > 0) {
+        const fragment<code, 2> c = format::round_pair(first.scaled, second.scaled);
+        keep(i, c[0], first);
+        keep(i + 1, c[1], second);
+      }
+    }
+    INVACT_UNROLL
+    for (int i = 2 * pairs; i < N; ++i) {
+      const unrounded from = before_rounding(x[i], owned);
+      keep(i, format::round(from.scaled), from);
     }
     return y;
   }
@@ -194,25 +213,77 @@ class cell_op : Activation, protected Scale {
   }
   INVACT_FUNCTION static constexpr bool is_zero_value(float x) { return x == 0.0f; }
 
-  // The code c of y, or the one beside it, where c is that of another value, which owns it.
-  INVACT_FUNCTION code apart_from_owned(code c, float y, uint32 piece) const {
+  // What keeps other y off the code of an owned value, all with the sign of the value made positive: those
+  // inside it are at most the number before the code's, those beyond it at least the one behind.
+  struct owned_code {
+    bool is_negative;
+    float bound, before, behind;
+    bool is_first, is_last;  // a scale may leave no number before the code's, or none behind it
+    uint32 piece;
+    bool from_inside_alone;
+  };
+  struct owned_codes {
+    owned_code all[owned_count > 0 ? owned_count : 1];
+  };
+  INVACT_FUNCTION owned_codes codes_of_owned() const {
+    owned_codes result{};
     if constexpr (owned_count > 0) {
       INVACT_UNROLL
       for (int i = 0; i < owned_count; ++i) {
         const owned_value owned = activation().owned(i);
-        const uint32 beyond = float_bits(y) & ~float_sign_mask,
-                     bound = float_bits(owned.y) & ~float_sign_mask;
-        const uint32 magnitude = c & (format::sign - 1u);
-        const bool outward = ((beyond > bound) | (magnitude == 0u)) & (magnitude + 1u < format::infinity);
-        const bool taken = (c == code_of(owned.y)) & (beyond != bound) & (piece == owned.piece) &
-                           ((beyond < bound) | !owned.from_inside_alone);
-        c = static_cast<code>(select(taken, select(outward, c + 1u, c - 1u), uint32{c}));
+        const uint32 magnitude = code_of(owned.y) & (format::sign - 1u);
+        result.all[i] = {(float_bits(owned.y) & float_sign_mask) != 0,
+                         absolute(owned.y),
+                         format::load(static_cast<code>(magnitude - 1u)),
+                         format::load(static_cast<code>(magnitude + 1u)),
+                         magnitude == 0u,
+                         magnitude + 1u >= format::infinity,
+                         owned.piece,
+                         owned.from_inside_alone};
+      }
+    }
+    return result;
+  }
+
+  // y scaled, but held away from the codes of owned values.
+  INVACT_FUNCTION static float apart_from(const owned_codes& owned, float scaled, float y, uint32 piece) {
+    if constexpr (owned_count > 0) {
+      INVACT_UNROLL
+      for (int i = 0; i < owned_count; ++i) {
+        const owned_code& o = owned.all[i];
+        const float at = select(o.is_negative, negated(y), y);
+        const float value = select(o.is_negative, negated(scaled), scaled);
+        const float inward = smaller(value, o.before), outward = larger(value, o.behind);
+        const float inside = select(o.is_first, value, inward);
+        const float beyond = select(o.is_last, inward, outward);
+        const bool is_inside = !is_zero_value(o.bound) & !is_at_least(at, o.bound);
+        const bool is_beyond = !o.from_inside_alone & !is_at_most(at, o.bound);
+        const float held = select(is_inside, inside, select(is_beyond, beyond, value));
+        scaled = select(piece == o.piece, select(o.is_negative, negated(held), held), scaled);
       }
     } else {
+      static_cast<void>(owned);
       static_cast<void>(y);
       static_cast<void>(piece);
     }
-    return c;
+    return scaled;
+  }
+
+  // f(x), its piece, and what is rounded to Storage.
+  struct unrounded {
+    float y;
+    uint32 piece;
+    float scaled;
+  };
+  INVACT_FUNCTION unrounded before_rounding(float x, const owned_codes& owned) const {
+    const uint32 piece = activation().piece_index(x);
+    const float y = evaluator_type::evaluate(activation(), x);
+    // -ffast-math lets a compiler take a product for no NaN.
+    return {y, piece, restore_nan(apart_from(owned, y * Scale::factor(), y, piece), y)};
+  }
+  INVACT_FUNCTION encoded finish(code c, const unrounded& from) const {
+    return {traits::from_code(c),
+            parts::mask(activation(), from.y, from.piece, c, Scale::inverse(), end_of(c)), from.y};
   }
 
   // Where the cell of c ends at an owned value, of the next code, that |value|; else 0. It matters where g
@@ -236,7 +307,6 @@ class cell_op : Activation, protected Scale {
   INVACT_FUNCTION float decoded(code c, uint32 mask, uint32 piece) const {
     float y = parts::value(activation(), c, mask, Scale::inverse(), end_of(c));
     if constexpr (owned_count > 0) {
-      using computed = typename cell_formats<format>::computed;
       INVACT_UNROLL
       for (int i = 0; i < owned_count; ++i) {
         const owned_value owned = activation().owned(i);

@@ -106,11 +106,11 @@ class code_cell {
     const float at = multiply_add(middle, width_, from_);
     const float half = 0.5f * size * width_;
     if constexpr (has_lowest<Activation>) {
-      const float t = multiply_add(select_by_bit(piece, -bend_, bend_), half * half, at);
+      const float t = multiply_add(moved(select_by_bit(piece, -bend_, bend_) * half), half, at);
       return select(rooted_, multiply_add(t, t, lowest_), at);
     } else {
       static_cast<void>(piece);
-      return multiply_add(bend_, half * half, at);
+      return multiply_add(moved(bend_ * half), half, at);
     }
   }
 
@@ -121,6 +121,9 @@ class code_cell {
   }
 
  private:
+  // From the middle of a part to its end at most: a part far out may be longer than g bends evenly.
+  INVACT_FUNCTION static float moved(float halves) { return at_least(minimum(halves, 1.0f), -1.0f); }
+
   INVACT_FUNCTION float coordinate(float y) const {
     if constexpr (has_lowest<Activation>) {
       return select(rooted_, Math::sqrt(at_least(y - lowest_, 0.0f)), y);

@@ -12,9 +12,9 @@
 // Element i has bits [Bits * i, Bits * (i + 1)) of the mask, least significant first; rows and tails as in
 // the bitmask. Of a code in the activation's ambiguous range the lowest of them are the piece, 1 = left,
 // and the others number the part; of other codes all Bits number it. Infinities and NaNs decode to
-// themselves, and so do zeros (but LiSHT's, its minimum, and tanhshrink's, where a format's smallest number
-// is normal in float) and the value of a constant piece. If Bits are as many as the pieces take, no cell is
-// cut: that is the mask of the plain bitmask.
+// themselves, and so do zeros, whatever a scale rounds to them (but LiSHT's, its minimum, and tanhshrink's,
+// where a format's smallest number is normal in float) and the value of a constant piece. If Bits are as
+// many as the pieces take, no cell is cut: that is the mask of the plain bitmask.
 #pragma once
 
 #include <invact/packing/bitmask.hpp>
