@@ -51,6 +51,15 @@ class row_maker {
     add_cell_packing<Activation, Storage, refined_bitmask<4>>(activation, storage, "refined_bitmask_4");
   }
 
+  template <class Activation, class Storage, class Packing>
+  void add_cell_packing(const char* activation, const char* storage, const char* packing) {
+    if constexpr (invact::detail::is_float8<Storage>) {
+      add_scaled<invact::scaled<Activation, Storage, Packing>>(activation, storage, packing);
+    } else {
+      add_op<invact::inverted<Activation, Storage, Packing>>(activation, storage, packing, "accurate");
+    }
+  }
+
   std::vector<row> rows;
 
  private:
@@ -66,15 +75,6 @@ class row_maker {
     add_op<inverted<Activation, Storage, Packing>>(activation, storage, shown, "accurate");
     if constexpr (!invact::detail::is_same_v<quick, fast> && !invact::detail::is_same_v<quick, precise>)
       add_op<inverted<Activation, Storage, Packing, fast>>(activation, storage, shown, "fast");
-  }
-
-  template <class Activation, class Storage, class Packing>
-  void add_cell_packing(const char* activation, const char* storage, const char* packing) {
-    if constexpr (invact::detail::is_float8<Storage>) {
-      add_scaled<invact::scaled<Activation, Storage, Packing>>(activation, storage, packing);
-    } else {
-      add_op<invact::inverted<Activation, Storage, Packing>>(activation, storage, packing, "accurate");
-    }
   }
 
   // FP8 storage: several scales, and one for other parameters.
