@@ -1,5 +1,5 @@
 // Forward and backward of every activation of the catalogue beside, in turn on one stream, a device-to-device memcpy
-// that moves the same bytes, the mask's among them: 2^27 elements, at which memory alone should set the time.
+// that moves the same bytes, the mask's among them: 2^27 and 2^29 elements, at which memory alone should set the time.
 //
 // Reported are medians, in the counters; Google Benchmark's own time is the mean of ours.
 //   us, GB/s    of ours; every tensor counted once
@@ -97,7 +97,7 @@ void measure(benchmark::State& state, bool is_forward, int log2n) {
 template <class Op, class T>
 void add(const std::string& name, long iterations) {
   for (const bool is_forward : {true, false}) {
-    for (const int log2n : {22, 27}) {
+    for (const int log2n : {22, 27, 29}) {
       const std::string full =
           name + (is_forward ? "/forward" : "/backward") + "/log2n:" + std::to_string(log2n);
       bench::add(full, iterations,

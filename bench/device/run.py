@@ -44,7 +44,7 @@ DRAM_METRICS = {
 }
 
 LARGE = 29
-CATALOGUE = 27
+CATALOGUE = 29
 ACTIVATIONS = {"gelu": "GELU", "silu": "SiLU"}
 STORAGES = ("bfloat16", "half", "float")
 PACKINGS = {"bitmask": "bitmask", "mantissa_bit": "mantissa bit"}

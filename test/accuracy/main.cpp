@@ -107,7 +107,7 @@ int main(int argc, char** argv) {
   int done = 0;
   // Rows are measured side by side and printed in order.
 #if defined(_OPENMP)
-#pragma omp parallel for ordered schedule(dynamic) if (!on_device)
+#pragma omp parallel for ordered schedule(dynamic)
 #endif
   for (int i = 0; i < static_cast<int>(rows.size()); ++i) {
     const report::row& r = rows[static_cast<std::size_t>(i)];

@@ -34,7 +34,7 @@ struct elu {
   }
 
   static constexpr int owned_values = 1;
-  INVACT_FUNCTION owned_value owned(int) const { return {0.0f}; }
+  INVACT_FUNCTION owned_value owned(int) const { return {0.0f, 0, beside::above}; }
 
   INVACT_FUNCTION y_range range() const { return {-alpha, 0x1p+127f}; }
 

@@ -34,7 +34,8 @@ struct hardshrink {
 
   static constexpr int owned_values = 2;
   INVACT_FUNCTION owned_value owned(int i) const {
-    return {float_from_bits(i == 0 ? 0u : float_sign_mask)};
+    if (i == 0) return {0.0f, 0, beside::above};
+    return {float_from_bits(float_sign_mask), 0, beside::below};
   }
 
   template <class Format, int SpentBits, class Math>

@@ -54,8 +54,8 @@ struct hardswish {
 
   static constexpr int owned_values = 2;
   INVACT_FUNCTION owned_value owned(int i) const {
-    if (i == 0) return {float_from_bits(float_sign_mask), 1};
-    return {3.0f, 0, true};
+    if (i == 0) return {float_from_bits(float_sign_mask), 1, beside::below};
+    return {3.0f, 0, beside::below};
   }
 
   template <class Format, int SpentBits, class Math>

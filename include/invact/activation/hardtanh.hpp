@@ -38,7 +38,10 @@ struct hardtanh {
   }
 
   static constexpr int owned_values = 2;
-  INVACT_FUNCTION owned_value owned(int i) const { return {i == 0 ? min : max}; }
+  INVACT_FUNCTION owned_value owned(int i) const {
+    if (i == 0) return {min, 0, beside::above};
+    return {max, 0, beside::below};
+  }
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {

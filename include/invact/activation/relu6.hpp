@@ -31,8 +31,8 @@ struct relu6 {
 
   static constexpr int owned_values = 2;
   INVACT_FUNCTION owned_value owned(int i) const {
-    if (i == 0) return {0.0f};
-    return {6.0f, 0, true};
+    if (i == 0) return {0.0f, 0, beside::above};
+    return {6.0f, 0, beside::below};
   }
 
   template <class Format, int SpentBits, class Math>

@@ -32,7 +32,7 @@ struct selu {
   }
 
   static constexpr int owned_values = 1;
-  INVACT_FUNCTION owned_value owned(int) const { return {0.0f}; }
+  INVACT_FUNCTION owned_value owned(int) const { return {0.0f, 0, beside::above}; }
 
   INVACT_FUNCTION y_range range() const { return {-1.7580993f, 0x1p+127f}; }
 

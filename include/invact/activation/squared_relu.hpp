@@ -33,7 +33,7 @@ struct squared_relu {
   INVACT_FUNCTION y_minimum lowest() const { return {0.0f, 0.0f}; }
 
   static constexpr int owned_values = 1;
-  INVACT_FUNCTION owned_value owned(int) const { return {0.0f}; }
+  INVACT_FUNCTION owned_value owned(int) const { return {0.0f, 0, beside::above}; }
 
   template <class Format, int SpentBits, class Math>
   INVACT_FUNCTION float gradient_factor(float y, uint32) const {

@@ -29,11 +29,13 @@
 
 INVACT_NAMESPACE_BEGIN
 
-// A value of y that no other y of its piece may be stored as, or no y nearer to 0.
+// A value of y that no other y of its piece may be stored as: of those that there are, or that matter, on one
+// side of it or both. Of a zero both is the side that its sign is of.
+enum class beside { both, below, above };
 struct owned_value {
   float y;
   uint32 piece = 0;
-  bool from_inside_alone = false;  // a y beyond it, seen from 0, may be stored as it
+  beside others = beside::both;
 };
 
 // Where f has one minimum: y there; and f''' / (3 f'' sqrt(f'' / 2)) there, by which g bends: it is

@@ -213,14 +213,13 @@ class cell_op : Activation, protected Scale {
   }
   INVACT_FUNCTION static constexpr bool is_zero_value(float x) { return x == 0.0f; }
 
-  // What keeps other y off the code of an owned value, all with the sign of the value made positive: those
-  // inside it are at most the number before the code's, those beyond it at least the one behind.
+  // What keeps other y off the code of an owned value: those below it are rounded from at most the number
+  // before the code's, those above it from at least the one behind.
   struct owned_code {
-    bool is_negative;
-    float bound, before, behind;
-    bool is_first, is_last;  // a scale may leave no number before the code's, or none behind it
+    float y, before, behind;
+    bool saturates;  // there is no number behind: what is beyond it is held before it
     uint32 piece;
-    bool from_inside_alone;
+    beside others;
   };
   struct owned_codes {
     owned_code all[owned_count > 0 ? owned_count : 1];
@@ -228,18 +227,23 @@ class cell_op : Activation, protected Scale {
   INVACT_FUNCTION owned_codes codes_of_owned() const {
     owned_codes result{};
     if constexpr (owned_count > 0) {
+      constexpr float largest = 0x1.fffffep+127f;
       INVACT_UNROLL
       for (int i = 0; i < owned_count; ++i) {
         const owned_value owned = activation().owned(i);
         const uint32 magnitude = code_of(owned.y) & (format::sign - 1u);
-        result.all[i] = {(float_bits(owned.y) & float_sign_mask) != 0,
-                         absolute(owned.y),
-                         format::load(static_cast<code>(magnitude - 1u)),
-                         format::load(static_cast<code>(magnitude + 1u)),
-                         magnitude == 0u,
-                         magnitude + 1u >= format::infinity,
+        const bool is_negative = (float_bits(owned.y) & float_sign_mask) != 0;
+        const bool is_last = magnitude + 1u >= format::infinity;
+        // With the sign made positive. No y is nearer to 0 than a zero.
+        const float inner =
+            select(magnitude == 0u, largest, format::load(static_cast<code>(magnitude - 1u)));
+        const float outer = select(is_last, -largest, format::load(static_cast<code>(magnitude + 1u)));
+        result.all[i] = {owned.y,
+                         select(is_negative, negated(outer), inner),
+                         select(is_negative, negated(inner), outer),
+                         is_last,
                          owned.piece,
-                         owned.from_inside_alone};
+                         owned.others};
       }
     }
     return result;
@@ -251,15 +255,13 @@ class cell_op : Activation, protected Scale {
       INVACT_UNROLL
       for (int i = 0; i < owned_count; ++i) {
         const owned_code& o = owned.all[i];
-        const float at = select(o.is_negative, negated(y), y);
-        const float value = select(o.is_negative, negated(scaled), scaled);
-        const float inward = smaller(value, o.before), outward = larger(value, o.behind);
-        const float inside = select(o.is_first, value, inward);
-        const float beyond = select(o.is_last, inward, outward);
-        const bool is_inside = !is_zero_value(o.bound) & !is_at_least(at, o.bound);
-        const bool is_beyond = !o.from_inside_alone & !is_at_most(at, o.bound);
-        const float held = select(is_inside, inside, select(is_beyond, beyond, value));
-        scaled = select(piece == o.piece, select(o.is_negative, negated(held), held), scaled);
+        const bool is_below = (o.others != beside::above) & !is_at_least(y, o.y);
+        const bool is_above = (o.others != beside::below) & !is_at_most(y, o.y);
+        const bool owns = piece == o.piece, saturates = (o.others == beside::both) & o.saturates;
+        const float below = smaller(scaled, o.before);
+        scaled = select(owns & (is_below | (is_above & saturates)), below, scaled);
+        const float above = larger(scaled, o.behind);
+        scaled = select(owns & (is_above | (is_below & saturates)), above, scaled);
       }
     } else {
       static_cast<void>(owned);

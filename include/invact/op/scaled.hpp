@@ -21,8 +21,8 @@
 // by a power of two, and so only by which codes are subnormal. The RMS error is as near to the least one,
 // but where many x share the code of a limit (sigmoid, tanh, celu: up to 1.5 times): what stands for it has
 // the middle of g's range over it, for the largest error, and not the mean. Those of constant pieces and
-// slopes are exact as long as the format has a number for each constant, times the scale, and one between
-// two (relu6 at a scale of 2^-10 has not).
+// slopes are exact as long as the format has a number for each constant, times the scale, and one between two
+// (relu6 at a scale of 2^-10 has not).
 //
 // y must stay as stored. There is no mantissa bit to spare: Packing is bitmask or refined_bitmask.
 #pragma once
