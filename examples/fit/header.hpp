@@ -98,6 +98,7 @@ inline std::string tables_of(const entry& e, const choices& all, int& failures) 
 
 // Finds the choices of all tables of an activation; `found` is called after each.
 inline void search(const entry& e, choices& all, const std::function<void()>& found) {
+  e.check();
   for (int spent : e.packings()) {
     for (const wanted& w : e.tables) {
       const table_key key{e.of.name, w.variant, w.storage_name(), spent};
@@ -114,7 +115,6 @@ inline void search(const entry& e, choices& all, const std::function<void()>& fo
 // nothing written, where the activation is none that can be fitted or no candidate meets its targets.
 inline int write_header(const entry& e, const std::string& path) {
   try {
-    e.check();
     choices all;
     int failures = 0;
     search(e, all, [] {});
