@@ -153,9 +153,10 @@ TEST_CASE("the gradient of constant pieces and slopes is exact at every scale") 
   // Where two constants have numbers of the format, and a number between them.
   CHECK(inexact<relu6, float8_e4m3>({{}}, 0x1p-9f, 0x1p+12f) == 0);
   CHECK(inexact<hardsigmoid, float8_e5m2>({{}}, 0x1p-12f, 0x1p+20f) == 0);
-  CHECK(inexact<hardtanh, float8_e4m3>({{}, {0.0f, 20.0f}, {-0.75f, 2.5f}}, 0x1p-6f, 0x1p+6f) == 0);
-  CHECK(inexact<invact::threshold, float8_e4m3>({{}, {0.125f, 20.0f}, {-1.0f, 0.5f}}, 0x1p-9f, 0x1p+12f) ==
-        0);
+  CHECK(inexact<hardtanh, float8_e4m3>({{}, {0.0f, 20.0f}, {-20.0f, 0.0f}, {-0.75f, 2.5f}}, 0x1p-6f,
+                                       0x1p+6f) == 0);
+  CHECK(inexact<invact::threshold, float8_e4m3>({{}, {-1.0f, 0.0f}, {0.125f, 20.0f}, {-1.0f, 0.5f}},
+                                                0x1p-9f, 0x1p+12f) == 0);
 }
 
 TEST_CASE("a scale of a power of two moves codes by whole binades and leaves the gradient alone") {
@@ -237,6 +238,14 @@ TEST_CASE("a code far out has the limit of the gradient, whatever the scale and 
   check(logsigmoid{});
   check(celu{});
   check(tanhshrink{});
+}
+
+TEST_CASE("fast decoders are there for every number of bits") {
+  const float scale = 1;
+  const scaled<gelu, float8_e4m3, refined_bitmask<4>, fast> op(&scale);
+  const auto e = op.forward(0.7f);
+  CHECK(op.gradient_factor(e.y, e.piece) ==
+        Approx(function_of<gelu>().derivative(0.7)).margin(0.01));
 }
 
 TEST_CASE("a slope's gradient is x on the left") {

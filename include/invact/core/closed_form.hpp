@@ -30,7 +30,7 @@
 INVACT_NAMESPACE_BEGIN
 
 // A value of y that no other y of its piece may be stored as: of those that there are, or that matter, on one
-// side of it or both. Of a zero both is the side that its sign is of.
+// side of it or both.
 enum class beside { both, below, above };
 struct owned_value {
   float y;

@@ -40,10 +40,11 @@ using computed_format =
                          binary32_format, typename cell_formats<Format, CutBits>::computed>::type;
 
 // The format that chooses the approximant: a closed form compares y with the numbers that its evaluator made.
-template <class Activation, class Format, int CutBits>
-using approximated_format =
-    typename conditional<has_gradient_factor<Activation>, computed_format<Activation, Format, CutBits>,
-                         typename cell_formats<Format, CutBits>::fitted>::type;
+// There are no fast tables for float.
+template <class Approximant, class Activation, class Format, int CutBits>
+using approximated_format = typename conditional<
+    has_gradient_factor<Activation>, computed_format<Activation, Format, CutBits>,
+    typename cell_formats<Format, is_same_v<Approximant, fast> ? 0 : CutBits>::fitted>::type;
 
 // Whether all that is kept of an element beside y is in a mask.
 template <class Packing>
@@ -67,7 +68,7 @@ class cell_op : Activation, protected Scale {
   using packing_type = Packing;
   using approximant_type =
       typename select_approximant<Approximant, Activation,
-                                  approximated_format<Activation, format, cut_bits>, 0>::type;
+                                  approximated_format<Approximant, Activation, format, cut_bits>, 0>::type;
   using evaluator_type = typename select_evaluator<Evaluator, Activation, computed>::type;
   static_assert(
       is_approximant_v<approximant_type, Activation>,
@@ -234,9 +235,11 @@ class cell_op : Activation, protected Scale {
         const uint32 magnitude = code_of(owned.y) & (format::sign - 1u);
         const bool is_negative = (float_bits(owned.y) & float_sign_mask) != 0;
         const bool is_last = magnitude + 1u >= format::infinity;
-        // With the sign made positive. No y is nearer to 0 than a zero.
+        // With the sign made positive. Before a zero are the numbers of the other sign; where the scale makes
+        // a zero of another value, y before it become one too.
         const float inner =
-            select(magnitude == 0u, largest, format::load(static_cast<code>(magnitude - 1u)));
+            select(is_zero_value(owned.y), -format::load(static_cast<code>(1u)),
+                   select(magnitude == 0u, largest, format::load(static_cast<code>(magnitude - 1u))));
         const float outer = select(is_last, -largest, format::load(static_cast<code>(magnitude + 1u)));
         result.all[i] = {owned.y,
                          select(is_negative, negated(outer), inner),

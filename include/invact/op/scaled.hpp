@@ -57,8 +57,9 @@ class scale_in_memory {
 // Activation   what f is.
 // Storage      an FP8 type: float8_e4m3, float8_e5m2, __nv_fp8_e4m3, __nv_fp8_e5m2, or one of your own.
 // Packing      bitmask or refined_bitmask.
-// Approximant  how g is computed from y: accurate, fast, or a class of your own, as for half storage.
-// Evaluator    how f is computed: as for bfloat16 storage, or a class of yours.
+// Approximant  how g is computed from y: accurate, fast, or a class of your own; select_approximant's for half storage.
+// Evaluator    how f is computed: select_evaluator's for bfloat16 storage, or a class of yours. Of an
+//              activation of straight lines, and where two bits or more number parts, both are float's.
 template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
           class Evaluator = default_evaluator>
 class scaled : public detail::cell_op<Activation, Storage, Packing, Approximant, Evaluator,
