@@ -20,18 +20,6 @@ namespace {
 
 using namespace bench;
 
-// A scale and an amax in the device's memory, for as long as the program runs.
-float* scale_and_amax() {
-  static float* const both = [] {
-    float* memory = nullptr;
-    const float values[2] = {16, 0};
-    check(cudaMalloc(&memory, sizeof values));
-    check(cudaMemcpy(memory, values, sizeof values, cudaMemcpyHostToDevice));
-    return memory;
-  }();
-  return both;
-}
-
 template <class Op>
 struct make {
   static Op op() { return Op{}; }
@@ -39,7 +27,15 @@ struct make {
 template <class Activation, class Storage>
 struct make<invact::scaled<Activation, Storage>> {
   static invact::scaled<Activation, Storage> op() {
-    return invact::scaled<Activation, Storage>(scale_and_amax(), scale_and_amax() + 1);
+    // A scale and an amax in the device's memory, for as long as the program runs.
+    static float* const scale_and_amax = [] {
+      float* memory = nullptr;
+      const float values[2] = {16, 0};
+      check(cudaMalloc(&memory, sizeof values));
+      check(cudaMemcpy(memory, values, sizeof values, cudaMemcpyHostToDevice));
+      return memory;
+    }();
+    return invact::scaled<Activation, Storage>(scale_and_amax, scale_and_amax + 1);
   }
 };
 
