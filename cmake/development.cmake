@@ -47,6 +47,8 @@ if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
   mark_as_advanced(INVACT_CLANGXX)
 endif()
 
+option(INVACT_FULL_MATRIX "Also build the tests and benchmarks that take another half hour to compile" OFF)
+
 # What the programs that need a GPU to run are compiled for (`native`: the one that is here; by default any, by way
 # of PTX), and the target that builds them all. Machine code for each architecture is compiled of the device-wide
 # kernels by test/cost, of the ops by test/compile, and of every op of the catalogue for INVACT_OP_ARCHITECTURES.
@@ -56,6 +58,5 @@ if(INVACT_HAS_CUDA)
   if(INVACT_GPU_ARCHITECTURES STREQUAL "80")
     set(INVACT_OP_ARCHITECTURES "80;90a-real;100a-real")
   endif()
-  option(INVACT_FULL_MATRIX "Also build what takes minutes to compile and needs a GPU to be of use" OFF)
   add_custom_target(invact_gpu_programs)
 endif()

@@ -5,38 +5,6 @@
 
 namespace fit {
 
-// Minimax by Lawson's reweighting: coefficients of sum_j c_j * x^j nearest to target(x) on `points`,
-// errors weighted by weight(x); `largest` gets the largest weighted error.
-inline Eigen::VectorXd minimax(const std::vector<double>& points, int terms,
-                               const std::function<double(double)>& target,
-                               const std::function<double(double)>& weight, double* largest) {
-  const int n = static_cast<int>(points.size());
-  double width = 0;
-  for (const double x : points) width = std::fmax(width, std::fabs(x));
-  Eigen::MatrixXd phi(n, terms);
-  Eigen::VectorXd b(n), w(n), lawson = Eigen::VectorXd::Constant(n, 1.0 / n);
-  for (int k = 0; k < n; ++k) {
-    for (int j = 0; j < terms; ++j) phi(k, j) = std::pow(points[k] / width, j);
-    b(k) = target(points[k]);
-    w(k) = weight(points[k]);
-  }
-  Eigen::VectorXd best(terms);
-  *largest = 1e300;
-  for (int round = 0; round < 200; ++round) {
-    const Eigen::VectorXd scale = lawson.cwiseSqrt().cwiseProduct(w);
-    const Eigen::VectorXd c = (scale.asDiagonal() * phi).householderQr().solve(scale.cwiseProduct(b));
-    const Eigen::VectorXd error = (phi * c - b).cwiseAbs().cwiseProduct(w);
-    if (error.maxCoeff() < *largest) {
-      *largest = error.maxCoeff();
-      best = c;
-    }
-    lawson = lawson.cwiseProduct(error);
-    lawson /= lawson.sum();
-  }
-  for (int j = 0; j < terms; ++j) best(j) /= std::pow(width, j);
-  return best;
-}
-
 inline std::vector<double> chebyshev_points(double low, double high, int n) {
   std::vector<double> x;
   for (int i = 0; i < n; ++i)

@@ -44,9 +44,14 @@ class row_maker {
 
   template <class Activation, class Storage>
   void add_cells(const char* activation, const char* storage) {
-    using invact::refined_bitmask;
     if constexpr (invact::detail::is_float8<Storage>)
       add_cell_packing<Activation, Storage, invact::bitmask>(activation, storage, "bitmask");
+    add_refined<Activation, Storage>(activation, storage);
+  }
+
+  template <class Activation, class Storage>
+  void add_refined(const char* activation, const char* storage) {
+    using invact::refined_bitmask;
     add_cell_packing<Activation, Storage, refined_bitmask<2>>(activation, storage, "refined_bitmask_2");
     add_cell_packing<Activation, Storage, refined_bitmask<4>>(activation, storage, "refined_bitmask_4");
   }
@@ -123,9 +128,8 @@ std::vector<row> plain_rows() {
 }
 
 // In formats of eight bits, and with finer gradients in those of 16: the whole catalogue, or, where that would
-// take minutes to compile for what is compiled elsewhere, in e4m3 one of each kind of activation: minima, fitted
-// and in closed form, curves with and without a limit, a jump of f', and constant pieces whose values a scale
-// moves off the numbers of the format.
+// take minutes to compile, without finer gradients but for a minimum with tables, a curve that has a limit, a jump
+// of f' and constant pieces.
 template <class Backend>
 std::vector<row> cell_rows() {
   row_maker<Backend> maker;
@@ -139,17 +143,17 @@ std::vector<row> cell_rows() {
 #else
 #define INVACT_ADD(name)                                                                             \
   maker.template add_cell_packing<invact::name, invact::float8_e4m3, invact::bitmask>(#name, "e4m3", \
+                                                                                      "bitmask");    \
+  maker.template add_cell_packing<invact::name, invact::float8_e5m2, invact::bitmask>(#name, "e5m2", \
                                                                                       "bitmask");
-  INVACT_ADD(gelu)
-  INVACT_ADD(swish)
-  INVACT_ADD(mish)
-  INVACT_ADD(hardswish)
-  INVACT_ADD(tanh)
-  INVACT_ADD(softplus)
-  INVACT_ADD(elu)
-  INVACT_ADD(hardtanh)
-  maker.template add_cells<invact::silu, invact::float8_e5m2>("silu", "e5m2");
-  maker.template add_cells<invact::silu, invact::bfloat16>("silu", "bfloat16");
+  INVACT_CATALOGUE(INVACT_ADD)
+  maker.template add_refined<invact::gelu, invact::float8_e4m3>("gelu", "e4m3");
+  maker.template add_refined<invact::silu, invact::float8_e5m2>("silu", "e5m2");
+  maker.template add_refined<invact::silu, invact::bfloat16>("silu", "bfloat16");
+  maker.template add_refined<invact::gelu, invact::binary16>("gelu", "binary16");
+  maker.template add_refined<invact::softplus, invact::float8_e4m3>("softplus", "e4m3");
+  maker.template add_refined<invact::hardswish, invact::float8_e4m3>("hardswish", "e4m3");
+  maker.template add_refined<invact::hardtanh, invact::float8_e5m2>("hardtanh", "e5m2");
 #endif
 #undef INVACT_ADD
   return std::move(maker.rows);
