@@ -7,6 +7,8 @@
 namespace report {
 
 struct device_backend {
+  static constexpr bool is_host = false;
+
   // A scale that lives as long as the program.
   static const float* pointer_to(float scale) {
     float* p = nullptr;
