@@ -265,7 +265,7 @@ def figures(row):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--library", required=True, help="libinvact_bench_c.so of the build")
+    parser.add_argument("--library", dest="shared_object", required=True, help="libinvact_bench_c.so of the build")
     parser.add_argument("--json", help="write the rows there")
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--quick", action="store_true")
@@ -275,7 +275,7 @@ def main():
         return SKIPPED
 
     start = time.monotonic()
-    library = Library(options.library)
+    library = Library(options.shared_object)
     print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}; in parentheses: eager's time over it",
           flush=True)
     rows, problems = [], []
