@@ -24,6 +24,8 @@ LIST
 cmake_pin='cmake==3.31.6 --hash=sha256:1c8b05df0602365da91ee6a3336fe57525b137706c4ab5675498f662ae1dbcec'
 ninja_pin='ninja==1.11.1.3 --hash=sha256:a27e78ca71316c8654965ee94b286a98c83877bfebe2607db96897bbfe458af0'
 # Any version from nvcc's own on reads its cubins; it is pinned because the tables in test/cost have its names.
+# Headers, in a wheel for any platform: CUTLASS 4.2.0, the version that the adapters are for.
+cutlass_pin='nvidia-cutlass==4.2.0.0 --hash=sha256:f9599ada45c7bcb6bf53f7d3f0a7d154183e53451c01bfa59eecd37dd4a693f6'
 nvdisasm_pin='nvidia-cuda-nvdisasm==13.2.78 --hash=sha256:b4ebcd3c5046bf8039ac52675b9dbefd843600969649ecaab0a42b0713a61dae --hash=sha256:c338282695eca43de237929c5e3963d8d04f61d578d40f01bd04aca2bc29c233'
 
 say() { printf '%s\n' "dependencies.sh: $*"; }
@@ -109,6 +111,7 @@ place_program() {  # name pin
   python3 -m pip install --quiet --no-deps --only-binary :all: --require-hashes --upgrade \
     --target "$deps/python-$1" -r "$deps/requirement.txt" || fail "pip cannot install $1"
   rm "$deps/requirement.txt"
+  [ "$1" != cutlass ] || { say "cutlass: .deps/python-cutlass"; return; }
   mkdir -p "$deps/bin"
   # The executables themselves; pip's own launchers would need PYTHONPATH. Relative, as the tree may move.
   case $1 in
@@ -127,6 +130,12 @@ place_disassembler() {
     say "no nvdisasm: skipped will be the comparison of registers and instructions (test/cost)"
 }
 
+place_cutlass() {
+  mkdir -p "$deps"
+  [ -e "$deps/python-cutlass/cutlass_library/source/include/cutlass/version.h" ] || (place_program cutlass "$cutlass_pin") ||
+    say "no CUTLASS: skipped will be what includes it"
+}
+
 # Where cmake/enable_cuda.cmake would find it.
 have_nvcc() {
   have "${CUDACXX:-nvcc}" || [ -x "${CUDA_HOME:-${CUDA_PATH:-/usr/local/cuda}}/bin/nvcc" ]
@@ -134,7 +143,10 @@ have_nvcc() {
 
 install_system() {
   install_packages "$1"
-  if have_nvcc; then place_disassembler; fi
+  if have_nvcc; then
+    place_disassembler
+    place_cutlass
+  fi
   require_recent_cmake
 }
 
@@ -145,6 +157,7 @@ install_local() {
   have ninja || [ -x "$deps/bin/ninja" ] || place_program ninja "$ninja_pin"
   # Also without nvcc: the tree may be taken to a machine that has it.
   place_disassembler
+  place_cutlass
   require_recent_cmake
 }
 

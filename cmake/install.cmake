@@ -15,5 +15,5 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/invactConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/invactConfigVersion.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/invactConfig.cmake ${PROJECT_BINARY_DIR}/invactConfigVersion.cmake
-        DESTINATION ${invact_package_dir})
+        ${PROJECT_SOURCE_DIR}/cmake/invactCutlass.cmake DESTINATION ${invact_package_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/invact)

@@ -1,0 +1,199 @@
+// Visitor nodes of SM90 epilogues for ops with a mask: the bitmask beside D, as the elementwise kernels and the host
+// executor read and write it.
+//
+//   using op = invact::inverted<invact::gelu, cutlass::bfloat16_t>;
+//   using stride = cutlass::gemm::TagToStrideC_t<LayoutD>;
+//   // D = f(x), mask = pieces; x = alpha * acc + beta * C + bias
+//   using forward = Sm90EVT<invact::epilogue::sm90_forward<op, stride>, Sm90LinCombPerColBias<...>>;
+//   // D = (alpha * acc + beta * C) * f'(x), decoded from the forward's D and mask
+//   using backward = Sm90EVT<invact::epilogue::sm90_backward<op, stride>, Sm90LinearCombination<...>, Sm90AuxLoad<...>>;
+//   // and its sums over rows, the gradient of a bias for each column
+//   using with_bias_gradient = Sm90EVT<Sm90RowReduction<...>, backward>;
+//
+// Op          inverted or scaled with 1, 2 or 4 mask bits an element, or scaled without any (ptr_mask and stride are not
+//             read then). Of inverted without any, CUTLASS's own nodes take the functors of
+//             <invact/adapters/cutlass/functor.hpp>.
+// StrideMNL   of the mask, in bits, contiguous along the dimension that D is: (dM, 1, dL) for a row-major D, (1, dN, dL)
+//             for a column-major one.
+// Arguments   {op, ptr_mask, stride}. ptr_mask is aligned to 16 bytes; strides are multiples of 128 bits, as those of
+//             cuBLASLt's ReLU masks are, and cover a row; the op is valid, and its scale no null pointer. Else
+//             can_implement() is false, which GemmUniversalAdapter returns as Status::kInvalid.
+//
+// sm90_forward takes x, what the rest of the epilogue computed, from its child, and passes y on, in Op's storage type,
+// which D's must be. It writes whole bytes of mask rows, with zeros behind the last element, and none behind them. An op
+// with amax() raises that too.
+// sm90_backward takes dy and y from its children, y as it is stored or as floats that were converted from it, and passes dx
+// on in float. y may be C, read with Sm90SrcFetch, or an aux tensor.
+//
+// Both take accumulators as wgmma has them, of the collectives that the SM90 builder makes: cooperative and ping-pong,
+// with any tile, cluster, raster and scheduler, stream-K among them.
+#pragma once
+
+#include <cutlass/numeric_conversion.h>
+
+#include <invact/adapters/cutlass/functor.hpp>
+#include <invact/adapters/cutlass/sm90_mask.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace epilogue {
+
+template <class Op, class StrideMNL>
+struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
+  using base = detail::sm90_mask_node<Op, StrideMNL, uint8>;
+  using base::base;
+
+  template <class TileMask, class EpilogueTile>
+  struct ConsumerStoreCallbacks : ::cutlass::epilogue::fusion::detail::EmptyConsumerStoreCallbacks {
+    using storage = typename Op::storage_type;
+
+    CUTLASS_DEVICE ConsumerStoreCallbacks(const Op& o, const TileMask& t) : op(o), mask(t) {}
+
+    Op op;
+    TileMask mask;
+    invact::detail::amax_record<Op> largest;
+    unsigned visited = 0;  // subtiles: all of them, but for stream-K's separate reductions
+
+    template <class ElementAccumulator, class ElementX, int N>
+    CUTLASS_DEVICE ::cutlass::Array<storage, N> visit(const ::cutlass::Array<ElementAccumulator, N>&,
+                                                      int epi_v, int epi_m, int epi_n,
+                                                      const ::cutlass::Array<ElementX, N>& x) {
+      static_assert(N % 2 == 0, "invact::epilogue::sm90_forward: wgmma's accumulators come in pairs");
+      const auto as_float = ::cutlass::NumericArrayConverter<float, ElementX, N>{}(x);
+      ::cutlass::Array<storage, N> y;
+      visited |= 1u << subtile(epi_m, epi_n);
+      CUTLASS_PRAGMA_UNROLL
+      for (int i = 0; i < N; i += 2) {
+        const fragment<float, 2> in{as_float[i], as_float[i + 1]};
+        typename Op::template pieces<2> kept;
+        fragment<storage, 2> out;
+        const auto first = mask.coordinate(epi_v * N + i, epi_m, epi_n);
+        const auto second = mask.coordinate(epi_v * N + i + 1, epi_m, epi_n);
+        if constexpr (invact::detail::has_amax<Op>) {
+          fragment<float, 2> values;
+          out = op.forward(in, kept, values);
+          largest.add(values[0], ::cute::elem_less(first, mask.residue));
+          largest.add(values[1], ::cute::elem_less(second, mask.residue));
+        } else {
+          out = op.forward(in, kept);
+        }
+        y[i] = out[0];
+        y[i + 1] = out[1];
+        if constexpr (Op::mask_bits > 0 && !detail::is_m_major<StrideMNL>) {
+          insert(static_cast<uint32>(kept.bits), first);  // those of `second` follow
+        } else if constexpr (Op::mask_bits > 0) {
+          insert(kept[0], first);
+          insert(kept[1], second);
+        }
+      }
+      return y;
+    }
+
+    CUTLASS_DEVICE void end() {
+      if constexpr (Op::mask_bits > 0) {
+        mask.transpose();
+        mask.for_each_run([&](uint8* to, int bits, uint32 word, int shift, int row, int column) {
+          constexpr int most = TileMask::pieces::elements * Op::mask_bits;
+          if (visited >>
+                  subtile(row / ::cute::size<0>(EpilogueTile{}), column / ::cute::size<1>(EpilogueTile{})) &
+              1u)
+            detail::store_bits<most>(to, most == 32 ? word : word >> shift, bits);
+        });
+      }
+      if constexpr (invact::detail::has_amax<Op>) {
+        if (op.amax() == nullptr) return;
+        const int of_warp = __reduce_max_sync(0xffffffffu, static_cast<int>(largest.bits));
+        if (mask.lane == 0) atomicMax(reinterpret_cast<int*>(op.amax()), of_warp);
+      }
+    }
+
+   private:
+    CUTLASS_DEVICE static constexpr int subtile(int epi_m, int epi_n) {
+      return epi_n * (TileMask::pieces::tile_m / ::cute::size<0>(EpilogueTile{})) + epi_m;
+    }
+    template <class Coordinate>
+    CUTLASS_DEVICE void insert(uint32 bits, const Coordinate& at) {
+      const auto place = TileMask::place(::cute::get<0>(at), ::cute::get<1>(at));
+      mask.words[place.index] |= bits << place.shift;
+    }
+  };
+
+  template <bool ReferenceSrc, class... Args>
+  CUTLASS_DEVICE auto get_consumer_store_callbacks(
+      const ::cutlass::epilogue::fusion::detail::ConsumerStoreArgs<Args...>& args) {
+    const auto mask = detail::make_tile_mask<Op, StrideMNL, uint8>(*this->params, args);
+    return ConsumerStoreCallbacks<::cute::remove_cvref_t<decltype(mask)>, decltype(args.epi_tile)>(
+        this->params->op, mask);
+  }
+};
+
+template <class Op, class StrideMNL>
+struct sm90_backward : detail::sm90_mask_node<Op, StrideMNL, const uint8> {
+  using base = detail::sm90_mask_node<Op, StrideMNL, const uint8>;
+  using base::base;
+
+  template <class TileMask>
+  struct ConsumerStoreCallbacks : ::cutlass::epilogue::fusion::detail::EmptyConsumerStoreCallbacks {
+    using storage = typename Op::storage_type;
+
+    CUTLASS_DEVICE ConsumerStoreCallbacks(const Op& o, const TileMask& t) : op(o), mask(t) {}
+
+    Op op;
+    TileMask mask;
+
+    CUTLASS_DEVICE void begin() {
+      if constexpr (Op::mask_bits > 0) {
+        mask.for_each_run([&](const uint8* from, int bits, uint32& word, int shift, int, int) {
+          constexpr int most = TileMask::pieces::elements * Op::mask_bits;
+          word |= detail::load_bits<most>(from, bits) << (most == 32 ? 0 : shift);
+        });
+        // Its own inverse.
+        mask.transpose();
+      }
+    }
+
+    template <class ElementAccumulator, class ElementDy, class ElementY, int N>
+    CUTLASS_DEVICE ::cutlass::Array<float, N> visit(const ::cutlass::Array<ElementAccumulator, N>&,
+                                                    int epi_v, int epi_m, int epi_n,
+                                                    const ::cutlass::Array<ElementDy, N>& dy,
+                                                    const ::cutlass::Array<ElementY, N>& y) {
+      const auto as_float = ::cutlass::NumericArrayConverter<float, ElementDy, N>{}(dy);
+      ::cutlass::Array<float, N> dx;
+      CUTLASS_PRAGMA_UNROLL
+      for (int i = 0; i < N; ++i) {
+        storage stored;
+        if constexpr (invact::detail::is_same_v<ElementY, storage>) {
+          stored = y[i];
+        } else {
+          stored = detail::exactly<storage>(static_cast<float>(y[i]));
+        }
+        dx[i] = op.backward(as_float[i], stored, piece(mask.coordinate(epi_v * N + i, epi_m, epi_n)));
+      }
+      return dx;
+    }
+
+   private:
+    template <class Coordinate>
+    CUTLASS_DEVICE uint32 piece(const Coordinate& at) const {
+      const auto place = TileMask::place(::cute::get<0>(at), ::cute::get<1>(at));
+      if constexpr (Op::mask_bits == 0) {
+        return 0;
+      } else if constexpr (Op::mask_bits == 1) {
+        return has_bits(mask.words[place.index], 1u << place.shift);
+      } else {
+        return mask.words[place.index] >> place.shift & ((1u << Op::mask_bits) - 1u);
+      }
+    }
+  };
+
+  template <bool ReferenceSrc, class... Args>
+  CUTLASS_DEVICE auto get_consumer_store_callbacks(
+      const ::cutlass::epilogue::fusion::detail::ConsumerStoreArgs<Args...>& args) {
+    const auto mask = detail::make_tile_mask<Op, StrideMNL, const uint8>(*this->params, args);
+    return ConsumerStoreCallbacks<::cute::remove_cvref_t<decltype(mask)>>(this->params->op, mask);
+  }
+};
+
+}  // namespace epilogue
+
+INVACT_NAMESPACE_END
