@@ -9,7 +9,7 @@
 
 namespace fit {
 
-// What `accurate` and `fast` promise, and the largest ratio that counts as meeting it: the tests allow a little more
+// What `accurate`, `fast` and `packed` promise, and the largest ratio that counts as meeting it: the tests allow a little more
 // than nothing for the last bits of a device's special functions.
 inline ratios targets_of(const std::string& variant, const problem& p) {
   if (p.storage == nullptr) {
@@ -20,6 +20,7 @@ inline ratios targets_of(const std::string& variant, const problem& p) {
     return {1.28, rms(0), rms(1)};
   }
   const bool is_bfloat16 = p.storage->mantissa_bits == 7;
+  if (variant == "packed") return {1.4, 1.3, 1.5};
   if (variant == "fast") return is_bfloat16 ? ratios{1.095, 1.145, 1.49} : ratios{1.095, 1.345, 1.84};
   if (!is_bfloat16) return {1.095, 1.095, 1.095};
   return p.spent_bits == 0 ? ratios{1.045, 1.055, 1.075} : ratios{1.055, 1.075, 1.075};
@@ -50,6 +51,7 @@ struct entry {
   bool scaled = false;  // a parameter scales x: one table serves both packings
   std::vector<tail_fit> tails = {};                 // evaluators for 16-bit storage
   std::function<std::string()> float_forward = {};  // and the text of one for float
+  packed_forward_fit packed_forward = {};           // none where largest_x is 0
 
   bool has(const std::string& variant) const {
     return std::any_of(tables.begin(), tables.end(), [&](const wanted& w) { return w.variant == variant; });
@@ -119,13 +121,20 @@ inline entry scaled(activation of) {
   return e;
 }
 
+// With tables for `packed` too, of the least degree from `degree` on that meets the targets.
+inline entry with_packed(entry e, int degree, const packed_forward_fit& forward) {
+  e.tables.push_back({"packed", &bfloat16, {{"packed_root", {{degree, degree + 4}}, 12}}});
+  e.packed_forward = forward;
+  return e;
+}
+
 inline std::vector<entry> catalogue() {
   std::vector<entry> all;
-  all.push_back(heavy_tailed(gelu()));
+  all.push_back(with_packed(heavy_tailed(gelu()), 8, {5, 3e-4}));
   all.back().tails = gelu_tails;
   all.back().float_forward = fit_gelu_float;
-  all.push_back(heavy_tailed(gelu_tanh()));
-  all.push_back(light_tailed(silu(), {0.24, 0.44, 17}, 18));
+  all.push_back(with_packed(heavy_tailed(gelu_tanh()), 8, {5, 3e-4}));
+  all.push_back(with_packed(light_tailed(silu(), {0.24, 0.44, 17}, 18), 6, {9, 3e-4}));
   all.push_back(scaled(swish()));
   all.push_back(light_tailed(mish(), {0.24, 0.5, 9.5}, 10));
   return all;

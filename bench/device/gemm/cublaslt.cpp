@@ -4,6 +4,7 @@
 #include <cublasLt.h>
 
 #include <array>
+#include <cstdint>
 #include <stdexcept>
 
 namespace bench {

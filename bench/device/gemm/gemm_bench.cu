@@ -70,8 +70,8 @@ class tensors {
   // What an operation takes: forwards that keep x write it over what backwards read, which is as random.
   gemm_tensors of(const std::string& operation) {
     element* aux = x_.get();
-    if (operation == "backward_mantissa_bit") aux = y_mantissa_bit_.get();
-    if (operation == "backward_bitmask") aux = y_bitmask_.get();
+    if (operation.rfind("backward_mantissa_bit", 0) == 0) aux = y_mantissa_bit_.get();
+    if (operation.rfind("backward_bitmask", 0) == 0) aux = y_bitmask_.get();
     return {a_.get(),         b_.get(), bias_.get(), d_.get(), aux, mask_.get(), bias_gradient_.get(),
             workspace_.get(), 64u << 20};
   }
@@ -244,11 +244,17 @@ void measure(const gemm_problem& p, long rounds, long calls) {
       {"forward_bitmask", "unfused_forward_bitmask"},
       {"forward_bitmask", "cublaslt_relu_aux"},
       {"backward_mantissa_bit", "backward_multiply"},
+      {"backward_mantissa_bit_node", "backward_multiply"},
+      {"backward_mantissa_bit_node", "backward_dgelu"},
       {"backward_bitmask", "backward_multiply"},
       {"backward_mantissa_bit", "backward_dgelu"},
       {"backward_bitmask", "backward_dgelu"},
       {"backward_mantissa_bit", "cublaslt_dgelu"},
       {"backward_mantissa_bit", "unfused_backward_mantissa_bit"},
+      {"forward_mantissa_bit_accurate", "forward_mantissa_bit"},
+      {"forward_bitmask_accurate", "forward_bitmask"},
+      {"backward_mantissa_bit_accurate", "backward_mantissa_bit"},
+      {"backward_bitmask_accurate", "backward_bitmask"},
       {"fused_both", "cublaslt_both"},
       {"fused_bitmask_both", "cublaslt_both"},
       {"unfused_both", "cublaslt_both"},

@@ -27,19 +27,28 @@ using row_major = cutlass::layout::RowMajor;
 using stride = cutlass::gemm::TagToStrideC_t<row_major>;
 constexpr auto nearest = cutlass::FloatRoundStyle::round_to_nearest;
 
-template <class Tile, class Cluster, bool Cooperative>
+std::string shape(int m, int n) { return std::to_string(m) + "x" + std::to_string(n); }
+std::string epilogue_tile_name(cutlass::epilogue::collective::EpilogueTileAuto) { return ""; }
+template <class Tile>
+std::string epilogue_tile_name(Tile) {
+  return ", epilogue " + shape(cute::size<0>(Tile{}), cute::size<1>(Tile{}));
+}
+
+// EpilogueTile: what the epilogue works on at a time; auto is 64 x 32, or 128 x 32 where two warp groups share a tile.
+template <class Tile, class Cluster, bool Cooperative,
+          class EpilogueTile = cutlass::epilogue::collective::EpilogueTileAuto>
 struct schedule {
   using tile = Tile;
   using cluster = Cluster;
+  using epilogue_tile = EpilogueTile;
   using mainloop = std::conditional_t<Cooperative, cutlass::gemm::KernelTmaWarpSpecializedCooperative,
                                       cutlass::gemm::KernelTmaWarpSpecializedPingpong>;
   using epilogue = std::conditional_t<Cooperative, cutlass::epilogue::TmaWarpSpecializedCooperative,
                                       cutlass::epilogue::TmaWarpSpecialized>;
   static std::string name() {
-    const auto shape = [](auto m, auto n) { return std::to_string(int(m)) + "x" + std::to_string(int(n)); };
     return shape(cute::size<0>(Tile{}), cute::size<1>(Tile{})) +
            (Cooperative ? " cooperative, " : " ping-pong, ") + "cluster " +
-           shape(cute::size<0>(Cluster{}), cute::size<1>(Cluster{}));
+           shape(cute::size<0>(Cluster{}), cute::size<1>(Cluster{})) + epilogue_tile_name(EpilogueTile{});
   }
 };
 
@@ -66,12 +75,18 @@ struct forward_stock {
     to.bias_ptr = reinterpret_cast<const bf16*>(t.bias);
   }
 };
-using mantissa_bit_op = invact::inverted<invact::gelu, bf16, invact::mantissa_bit>;
-using bitmask_op = invact::inverted<invact::gelu, bf16>;
+template <class Packing>
+using packed_op = invact::inverted<invact::gelu, bf16, Packing, invact::packed, invact::packed>;
+template <class Packing>
+using accurate_op = invact::inverted<invact::gelu, bf16, Packing>;
+using invact::bitmask;
+using invact::mantissa_bit;
 
 struct forward_gelu_taylor_operation : forward_stock<cutlass::epilogue::thread::GELU_taylor> {};
-struct forward_mantissa_bit_operation : forward_stock<invact::epilogue::forward<mantissa_bit_op>::functor> {
-};
+template <class Op>
+struct forward_with_functor : forward_stock<invact::epilogue::forward<Op>::template functor> {};
+struct forward_mantissa_bit_operation : forward_with_functor<packed_op<mantissa_bit>> {};
+struct forward_mantissa_bit_accurate_operation : forward_with_functor<accurate_op<mantissa_bit>> {};
 
 struct forward_gelu_aux_operation {
   using source = void;
@@ -89,7 +104,8 @@ struct forward_gelu_aux_operation {
 
 [[maybe_unused]] stride mask_stride(const gemm_problem& p) { return {(int64{p.n} + 127) / 128 * 128, _1{}, 0}; }
 
-struct forward_bitmask_operation {
+template <class Op>
+struct forward_with_node {
   using source = void;
   template <class Tile>
   using with_bias =
@@ -97,12 +113,14 @@ struct forward_bitmask_operation {
                       fusion::Sm90RowBroadcast<0, Tile, bf16, float, cute::Stride<_0, _1, int64>>,
                       fusion::Sm90AccFetch>;
   template <class Tile>
-  using fusion_of = fusion::Sm90EVT<invact::epilogue::sm90_forward<bitmask_op, stride>, with_bias<Tile>>;
+  using fusion_of = fusion::Sm90EVT<invact::epilogue::sm90_forward<Op, stride>, with_bias<Tile>>;
   template <class Arguments>
   static void set(Arguments& to, const gemm_problem& p, const gemm_tensors& t) {
-    to = {{{reinterpret_cast<const bf16*>(t.bias)}, {}, {}}, {bitmask_op{}, t.mask, mask_stride(p)}};
+    to = {{{reinterpret_cast<const bf16*>(t.bias)}, {}, {}}, {Op{}, t.mask, mask_stride(p)}};
   }
 };
+struct forward_bitmask_operation : forward_with_node<packed_op<bitmask>> {};
+struct forward_bitmask_accurate_operation : forward_with_node<accurate_op<bitmask>> {};
 
 // Backwards take y, or x, as C: the epilogue's own source.
 template <class Node>
@@ -117,17 +135,21 @@ struct backward_multiply_operation
     : backward_of_source<fusion::Sm90Compute<cutlass::multiplies, bf16, float, nearest>> {};
 struct backward_dgelu_operation
     : backward_of_source<fusion::Sm90Compute<cutlass::epilogue::thread::dGELU, bf16, float, nearest>> {};
-struct backward_mantissa_bit_operation
-    : backward_of_source<
-          fusion::Sm90Compute<invact::epilogue::backward<mantissa_bit_op>::functor, bf16, float, nearest>> {
-};
-struct backward_bitmask_operation
-    : backward_of_source<invact::epilogue::sm90_backward<bitmask_op, stride>> {
+template <class Op>
+using backward_functor = fusion::Sm90Compute<invact::epilogue::backward<Op>::template functor, bf16, float, nearest>;
+struct backward_mantissa_bit_operation : backward_of_source<backward_functor<packed_op<mantissa_bit>>> {};
+struct backward_mantissa_bit_accurate_operation
+    : backward_of_source<backward_functor<accurate_op<mantissa_bit>>> {};
+template <class Op>
+struct backward_with_node : backward_of_source<invact::epilogue::sm90_backward<Op, stride>> {
   template <class Arguments>
   static void set(Arguments& to, const gemm_problem& p, const gemm_tensors& t) {
-    to = {{}, {}, {bitmask_op{}, t.mask, mask_stride(p)}};
+    to = {{}, {}, {Op{}, t.mask, mask_stride(p)}};
   }
 };
+struct backward_bitmask_operation : backward_with_node<packed_op<bitmask>> {};
+struct backward_bitmask_accurate_operation : backward_with_node<accurate_op<bitmask>> {};
+struct backward_mantissa_bit_node_operation : backward_with_node<packed_op<mantissa_bit>> {};
 
 template <class Operation, class Schedule>
 class kernel final : public gemm_kernel {
@@ -135,7 +157,7 @@ class kernel final : public gemm_kernel {
   using fusion_type = typename Operation::template fusion_of<typename Schedule::tile>;
   using epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
       cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, typename Schedule::tile,
-      typename Schedule::cluster, cutlass::epilogue::collective::EpilogueTileAuto, float, float, source,
+      typename Schedule::cluster, typename Schedule::epilogue_tile, float, float, source,
       row_major, 8, bf16, row_major, 8, typename Schedule::epilogue, fusion_type>::CollectiveOp;
   using mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
       cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, bf16, row_major, 8, bf16,
@@ -188,6 +210,12 @@ class kernel final : public gemm_kernel {
   device device_;
 };
 
+template <class Operation, class Tile, class Cluster, bool Cooperative,
+          class EpilogueTile = cutlass::epilogue::collective::EpilogueTileAuto>
+void add(gemm_kernels& all) {
+  all.emplace_back(new kernel<Operation, schedule<Tile, Cluster, Cooperative, EpilogueTile>>);
+}
+
 }  // namespace
 
 #define INVACT_JOIN_(a, b) a##b
@@ -197,11 +225,14 @@ gemm_kernels INVACT_GEMM_OPERATION() {
   using namespace cute;
   using operation = INVACT_JOIN(INVACT_GEMM_OPERATION, _operation);
   gemm_kernels all;
-  all.emplace_back(new kernel<operation, schedule<Shape<_128, _128, _64>, Shape<_1, _1, _1>, false>>);
-  all.emplace_back(new kernel<operation, schedule<Shape<_128, _128, _64>, Shape<_2, _1, _1>, false>>);
-  all.emplace_back(new kernel<operation, schedule<Shape<_64, _256, _64>, Shape<_2, _1, _1>, false>>);
-  all.emplace_back(new kernel<operation, schedule<Shape<_128, _256, _64>, Shape<_2, _1, _1>, true>>);
-  all.emplace_back(new kernel<operation, schedule<Shape<_256, _128, _64>, Shape<_1, _2, _1>, true>>);
+  add<operation, Shape<_128, _128, _64>, Shape<_1, _1, _1>, false>(all);
+  add<operation, Shape<_128, _128, _64>, Shape<_2, _1, _1>, false>(all);
+  add<operation, Shape<_128, _128, _64>, Shape<_1, _1, _1>, false, Shape<_64, _64>>(all);
+  add<operation, Shape<_128, _128, _64>, Shape<_2, _1, _1>, false, Shape<_64, _64>>(all);
+  add<operation, Shape<_128, _128, _64>, Shape<_1, _1, _1>, false, Shape<_64, _128>>(all);
+  add<operation, Shape<_128, _128, _64>, Shape<_2, _1, _1>, false, Shape<_64, _128>>(all);
+  add<operation, Shape<_128, _256, _64>, Shape<_2, _1, _1>, true>(all);
+  add<operation, Shape<_256, _128, _64>, Shape<_1, _2, _1>, true>(all);
   return all;
 }
 

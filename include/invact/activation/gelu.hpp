@@ -3,6 +3,7 @@
 
 #include <invact/approx/forward.hpp>
 #include <invact/approx/gradient.hpp>
+#include <invact/approx/packed.hpp>
 #include <invact/coefficients/gelu.hpp>
 #include <invact/core/traits.hpp>
 
@@ -51,6 +52,15 @@ struct select_approximant<fast, gelu, Format, SpentBits> {
 template <int SpentBits>
 struct select_approximant<fast, gelu, binary32_format, SpentBits> {
   using type = fast;  // none is shipped: `inverted` refuses it by name
+};
+
+template <int SpentBits>
+struct select_approximant<packed, gelu, bfloat16_format, SpentBits> {
+  using type = packed_root_approximant<coefficients_for::gelu_packed<bfloat16_format, SpentBits>>;
+};
+template <>
+struct select_evaluator<packed, gelu, bfloat16_format> {
+  using type = packed_tanh_evaluator<coefficients_for::gelu_packed_forward<bfloat16_format>>;
 };
 
 template <class Format>

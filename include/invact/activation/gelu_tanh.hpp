@@ -3,6 +3,7 @@
 #pragma once
 
 #include <invact/approx/gradient.hpp>
+#include <invact/approx/packed.hpp>
 #include <invact/approx/logistic.hpp>
 #include <invact/coefficients/gelu_tanh.hpp>
 #include <invact/core/traits.hpp>
@@ -59,6 +60,15 @@ struct select_approximant<fast, gelu_tanh, Format, SpentBits> {
 template <int SpentBits>
 struct select_approximant<fast, gelu_tanh, binary32_format, SpentBits> {
   using type = fast;  // none is shipped: `inverted` refuses it by name
+};
+
+template <int SpentBits>
+struct select_approximant<packed, gelu_tanh, bfloat16_format, SpentBits> {
+  using type = packed_root_approximant<coefficients_for::gelu_tanh_packed<bfloat16_format, SpentBits>>;
+};
+template <>
+struct select_evaluator<packed, gelu_tanh, bfloat16_format> {
+  using type = packed_tanh_evaluator<coefficients_for::gelu_tanh_packed_forward<bfloat16_format>>;
 };
 
 INVACT_NAMESPACE_END

@@ -3,6 +3,7 @@
 
 #include <invact/approx/forward.hpp>
 #include <invact/approx/gradient.hpp>
+#include <invact/approx/packed.hpp>
 #include <invact/coefficients/silu.hpp>
 #include <invact/core/traits.hpp>
 
@@ -50,6 +51,15 @@ struct select_approximant<fast, silu, Format, SpentBits> {
 template <int SpentBits>
 struct select_approximant<fast, silu, binary32_format, SpentBits> {
   using type = fast;  // none is shipped: `inverted` refuses it by name
+};
+
+template <int SpentBits>
+struct select_approximant<packed, silu, bfloat16_format, SpentBits> {
+  using type = packed_root_approximant<coefficients_for::silu_packed<bfloat16_format, SpentBits>>;
+};
+template <>
+struct select_evaluator<packed, silu, bfloat16_format> {
+  using type = packed_tanh_evaluator<coefficients_for::silu_packed_forward<bfloat16_format>>;
 };
 
 template <class Format>

@@ -17,7 +17,10 @@ enum class ambiguous_range {
 
 // Which of the shipped approximants an op decodes with; a class of your own may stand in their place.
 struct accurate {};  // within a few per cent of the error floor; elementwise kernels hide its cost
-struct fast {};      // fewer instructions, for epilogues whose instructions are exposed
+struct fast {};      // fewer instructions, for kernels whose instructions are exposed
+// Two elements at once in half precision, for GEMM epilogues: fewest instructions, for an error of its own. Both an
+// approximant and a forward evaluator; of GELU, GELU's hyperbolic form and SiLU, in bfloat16.
+struct packed {};
 
 struct default_evaluator {};  // the forward evaluator that the activation has for the storage format
 
@@ -127,6 +130,20 @@ template <class T, class Activation>
 inline constexpr bool has_evaluator<
     T, Activation, void_t<decltype(static_cast<float>(T::evaluate(declval<const Activation&>(), 0.0f)))>> =
     true;
+
+// Two elements at once: packed.
+template <class T, class Activation, class = void>
+inline constexpr bool evaluates_values_in_pairs = false;
+template <class T, class Activation>
+inline constexpr bool evaluates_values_in_pairs<
+    T, Activation, void_t<decltype(T::evaluate_pair(declval<const Activation&>(), 0.0f, 0.0f).pieces)>> = true;
+template <class T, class Activation, class = void>
+inline constexpr bool evaluates_gradients_in_pairs = false;
+template <class T, class Activation>
+inline constexpr bool evaluates_gradients_in_pairs<
+    T, Activation,
+    void_t<decltype(static_cast<uint32>(T::evaluate_pair(declval<const Activation&>(), 0u, 0u)))>> =
+    !evaluates_values_in_pairs<T, Activation>;
 
 template <class T, class Activation, class = void>
 inline constexpr bool has_approximant = false;

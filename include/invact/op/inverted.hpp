@@ -13,6 +13,7 @@
 #pragma once
 
 #include <invact/core/fragment.hpp>
+#include <invact/core/half_pair.hpp>
 #include <invact/core/traits.hpp>
 #include <invact/packing/bitmask.hpp>
 
@@ -62,11 +63,14 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
   static_assert(!is_same_v<approximant, fast>,
                 "invact::inverted: Approximant is invact::fast, which is shipped for 16-bit storage "
                 "only: use invact::accurate");
-  static_assert(is_same_v<approximant, fast> || is_approximant_v<approximant, Activation>,
+  static_assert(!is_same_v<approximant, packed> && !is_same_v<evaluator, packed>,
+                "invact::inverted: invact::packed is shipped for gelu, gelu_tanh and silu in bfloat16 only: "
+                "use invact::fast or invact::accurate, and invact::default_evaluator");
+  static_assert(is_same_v<approximant, fast> || is_same_v<approximant, packed> || is_approximant_v<approximant, Activation>,
                 "invact::inverted: Approximant is not an approximant for this activation and storage: "
                 "it needs `static float evaluate(const Activation&, float y, uint32 piece)`; "
-                "invact::accurate and invact::fast are the shipped choices");
-  static_assert(is_evaluator_v<evaluator, Activation>,
+                "invact::accurate, invact::fast and invact::packed are the shipped choices");
+  static_assert(is_same_v<evaluator, packed> || is_evaluator_v<evaluator, Activation>,
                 "invact::inverted: Evaluator is not a forward evaluator for this activation: it needs "
                 "`static float evaluate(const Activation&, float x)`");
 };
@@ -76,8 +80,8 @@ struct inverted_parts<true, Activation, Storage, Packing, Approximant, Evaluator
 // Activation   what f is: gelu, silu, or your own.
 // Storage      the type y is kept in: float, __half, __nv_bfloat16, or one with storage_traits.
 // Packing      where the piece index goes: bitmask or mantissa_bit.
-// Approximant  how g is computed: accurate, fast (16-bit storage), or a class of your own.
-// Evaluator    how f is computed: the storage format's own, or a class of yours.
+// Approximant  how g is computed: accurate, fast (16-bit storage), packed, or a class of your own.
+// Evaluator    how f is computed: the storage format's own, packed, or a class of yours.
 template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
           class Evaluator = default_evaluator>
 class inverted : Activation {
@@ -92,6 +96,10 @@ class inverted : Activation {
   using packing_type = Packing;
   using approximant_type = typename parts::approximant;
   using evaluator_type = typename parts::evaluator;
+
+  // Whether two elements are computed at once: forward_pair() and backward_pair() exist.
+  static constexpr bool forwards_pairs = detail::evaluates_values_in_pairs<evaluator_type, Activation>;
+  static constexpr bool backwards_pairs = detail::evaluates_gradients_in_pairs<approximant_type, Activation>;
 
   // Bits that each element keeps outside y: 0 with mantissa_bit.
   static constexpr int mask_bits = parts::mask_bits;
@@ -116,12 +124,36 @@ class inverted : Activation {
     }
   }
 
+  // Two elements as words, the first in the low half: their codes, and all ones in the half of one on piece 1.
+  struct encoded_pair {
+    uint32 codes, pieces;
+  };
+  INVACT_FUNCTION encoded_pair forward_pair(float first, float second) const {
+    static_assert(forwards_pairs, "invact::inverted::forward_pair: Evaluator must be invact::packed");
+    const auto y = evaluator_type::evaluate_pair(activation(), first, second);
+    return {Packing::template encode_packed<Activation, format>(y.first, y.second, y.pieces), y.pieces};
+  }
+  // dx of two elements from their codes and, where the packing keeps pieces outside y, from bits 15 and 31 of `pieces`.
+  INVACT_FUNCTION fragment<float, 2> backward_pair(float first_dy, float second_dy, uint32 codes,
+                                                   uint32 pieces = 0) const {
+    static_assert(backwards_pairs, "invact::inverted::backward_pair: Approximant must be invact::packed");
+    const uint32 g =
+        approximant_type::evaluate_pair(activation(), codes, Packing::decode_packed(codes, pieces));
+    return {first_dy * first_of_halves(g), second_dy * second_of_halves(g)};
+  }
+
   // f(x), rounded to Storage, with its piece. x is the compute value, after any bias.
   INVACT_FUNCTION encoded forward(float x) const {
-    const uint32 piece = activation().piece_index(x);
-    const float y = evaluator_type::evaluate(activation(), x);
-    const auto code = Packing::template encode<Activation, format>(y, piece);
-    return {traits::from_code(code), mask_bits == 0 ? 0u : piece};
+    if constexpr (forwards_pairs) {
+      const encoded_pair both = forward_pair(x, x);
+      return {traits::from_code(static_cast<typename format::code>(both.codes & 0xffffu)),
+              mask_bits == 0 ? 0u : both.pieces & 1u};
+    } else {
+      const uint32 piece = activation().piece_index(x);
+      const float y = evaluator_type::evaluate(activation(), x);
+      const auto code = Packing::template encode<Activation, format>(y, piece);
+      return {traits::from_code(code), mask_bits == 0 ? 0u : piece};
+    }
   }
 
   // f'(x), decoded from what forward() kept.
@@ -162,10 +194,20 @@ class inverted : Activation {
   // forward() of N elements; `kept.bits` are then the mask's bits in the bitmask's own order.
   template <int N>
   INVACT_FUNCTION fragment<Storage, N> forward(fragment<float, N> x, pieces<N>& kept) const {
-    constexpr int paired = detail::encodes_pairs<Packing, Activation, format> ? N / 2 * 2 : 0;
+    constexpr int paired =
+        forwards_pairs || detail::encodes_pairs<Packing, Activation, format> ? N / 2 * 2 : 0;
     fragment<Storage, N> y;
     kept = pieces<N>{};
-    if constexpr (paired > 0) {
+    if constexpr (forwards_pairs) {
+      INVACT_UNROLL
+      for (int i = 0; i < paired; i += 2) {
+        const encoded_pair both = forward_pair(x[i], x[i + 1]);
+        y[i] = traits::from_code(static_cast<typename format::code>(both.codes & 0xffffu));
+        y[i + 1] = traits::from_code(static_cast<typename format::code>(both.codes >> 16));
+        kept.insert(i, both.pieces & 1u);
+        kept.insert(i + 1, both.pieces >> 31);
+      }
+    } else if constexpr (paired > 0) {
       INVACT_UNROLL
       for (int i = 0; i < paired; i += 2) {
         const uint32 first = activation().piece_index(x[i]), second = activation().piece_index(x[i + 1]);
@@ -198,9 +240,19 @@ class inverted : Activation {
   template <int N>
   INVACT_FUNCTION fragment<float, N> backward(fragment<float, N> dy, fragment<Storage, N> y,
                                               const pieces<N>& kept) const {
+    constexpr int paired = backwards_pairs ? N / 2 * 2 : 0;
     fragment<float, N> dx;
+    if constexpr (paired > 0) {
+      INVACT_UNROLL
+      for (int i = 0; i < paired; i += 2) {
+        const uint32 codes = traits::to_code(y[i]) | static_cast<uint32>(traits::to_code(y[i + 1])) << 16;
+        const auto both = backward_pair(dy[i], dy[i + 1], codes, kept[i] << 15 | kept[i + 1] << 31);
+        dx[i] = both[0];
+        dx[i + 1] = both[1];
+      }
+    }
     INVACT_UNROLL
-    for (int i = 0; i < N; ++i) dx[i] = backward(dy[i], y[i], kept[i]);
+    for (int i = paired; i < N; ++i) dx[i] = backward(dy[i], y[i], kept[i]);
     return dx;
   }
 };

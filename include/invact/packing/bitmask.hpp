@@ -22,6 +22,13 @@ struct bitmask {
     return Format::round(y);
   }
 
+  // Of two elements: codes, and pieces of which bits 15 and 31 count.
+  template <class Activation, class Format>
+  INVACT_FUNCTION static uint32 encode_packed(float first, float second, uint32 /*pieces*/) {
+    return Format::round_pair(first, second);
+  }
+  INVACT_FUNCTION static uint32 decode_packed(uint32 /*codes*/, uint32 pieces) { return pieces; }
+
   // The piece of a stored element whose mask bits are `mask`.
   template <class Activation, class Format>
   INVACT_FUNCTION static uint32 decode(typename Format::code /*code*/, uint32 mask) {

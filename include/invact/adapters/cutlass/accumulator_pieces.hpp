@@ -66,6 +66,31 @@ struct accumulator_pieces {
     return {word / 4, column % elements / 8 * 8 * Bits + word % 4 * 2 * Bits + column % 8 * Bits};
   }
 
+  // Pairs of neighbours in a row of the tile, of one bit each: the one of the first in the low half of a register, the
+  // second's as far up in the high half. For an M-major mask place() has it so; for the other, two registers make one.
+  static constexpr int pair_words = IsMMajor ? words : 2 * words;
+  INVACT_HOST_DEVICE static constexpr piece_place pair_place(int row, int column) {
+    const piece_place first = place(row, column);
+    if (IsMMajor) return first;
+    return {2 * first.index + first.shift / 16, first.shift % 16};
+  }
+  INVACT_FUNCTION static uint32 from_pairs(const uint32* pairs, int index) {
+    if constexpr (IsMMajor) {
+      return pairs[index];
+    } else {
+      const uint32 low = pairs[2 * index], high = pairs[2 * index + 1];
+      return ((low | low >> 15) & 0xffffu) | (high | high >> 15) << 16;
+    }
+  }
+  INVACT_FUNCTION static void to_pairs(uint32 word, uint32* pairs, int index) {
+    if constexpr (IsMMajor) {
+      pairs[index] = word;
+    } else {
+      pairs[2 * index] = (word & 0xffffu) | (word << 15 & 0xffff0000u);
+      pairs[2 * index + 1] = word >> 16 | (word >> 1 & 0xffff0000u);
+    }
+  }
+
   // The register after all rounds. shuffle(value, distance) gives the value of the lane whose number differs by the bit
   // `distance`; every lane of the warp must call it.
   template <class Shuffle>

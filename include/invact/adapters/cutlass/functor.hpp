@@ -68,6 +68,22 @@ using stored_array =
     typename invact::detail::conditional<invact::detail::is_same_v<Storage, float>,
                                          ::cutlass::Array<float, N>, stored<Storage, N>>::type;
 
+// Whether two elements are computed at once: of ops with packed parts.
+template <class Op, class = void>
+inline constexpr bool forwards_pairs = false;
+template <class Op>
+inline constexpr bool forwards_pairs<Op, invact::detail::void_t<decltype(Op::forwards_pairs)>> = Op::forwards_pairs;
+template <class Op, class = void>
+inline constexpr bool backwards_pairs = false;
+template <class Op>
+inline constexpr bool backwards_pairs<Op, invact::detail::void_t<decltype(Op::backwards_pairs)>> =
+    Op::backwards_pairs;
+
+// Of two floats that are bfloat16 numbers. Left to the compiler, which knows how CUTLASS made them of such a word.
+INVACT_FUNCTION uint32 bfloat16_codes(float first, float second) {
+  return float_bits(first) >> 16 | (float_bits(second) & 0xffff0000u);
+}
+
 // The code of a float that is a number of the format: what CUTLASS makes of an aux tensor's elements.
 template <class Storage>
 INVACT_FUNCTION Storage exactly(float y) {
@@ -110,15 +126,22 @@ struct forward_functor<Op, ::cutlass::Array<float, N>> {
 
  private:
   INVACT_FUNCTION static stored_array<storage, N> apply(const ::cutlass::Array<float, N>& x, const Op& op) {
-    fragment<float, N> in;
-    INVACT_UNROLL
-    for (int i = 0; i < N; ++i) in[i] = x[i];
-    typename Op::template pieces<N> none;
-    const fragment<storage, N> out = op.forward(in, none);
-    stored_array<storage, N> y;
-    INVACT_UNROLL
-    for (int i = 0; i < N; ++i) y[i] = out[i];
-    return y;
+    if constexpr (forwards_pairs<Op> && N % 2 == 0) {
+      fragment<uint32, N / 2> words;
+      INVACT_UNROLL
+      for (int i = 0; i < N; i += 2) words[i / 2] = op.forward_pair(x[i], x[i + 1]).codes;
+      return invact::bit_cast<stored_array<storage, N>>(words);
+    } else {
+      fragment<float, N> in;
+      INVACT_UNROLL
+      for (int i = 0; i < N; ++i) in[i] = x[i];
+      typename Op::template pieces<N> none;
+      const fragment<storage, N> out = op.forward(in, none);
+      stored_array<storage, N> y;
+      INVACT_UNROLL
+      for (int i = 0; i < N; ++i) y[i] = out[i];
+      return y;
+    }
   }
 };
 
@@ -150,8 +173,17 @@ struct backward_functor<Op, ::cutlass::Array<float, N>> {
  private:
   INVACT_FUNCTION static array apply(const array& dy, const array& y, const Op& op) {
     array dx;
-    INVACT_UNROLL
-    for (int i = 0; i < N; ++i) dx[i] = op.backward(dy[i], exactly<typename Op::storage_type>(y[i]));
+    if constexpr (backwards_pairs<Op> && N % 2 == 0) {
+      INVACT_UNROLL
+      for (int i = 0; i < N; i += 2) {
+        const auto both = op.backward_pair(dy[i], dy[i + 1], bfloat16_codes(y[i], y[i + 1]));
+        dx[i] = both[0];
+        dx[i + 1] = both[1];
+      }
+    } else {
+      INVACT_UNROLL
+      for (int i = 0; i < N; ++i) dx[i] = op.backward(dy[i], exactly<typename Op::storage_type>(y[i]));
+    }
     return dx;
   }
 };

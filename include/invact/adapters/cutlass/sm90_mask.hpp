@@ -128,6 +128,7 @@ struct tile_mask {
   Coordinates coordinates;
   Residue residue;  // the end of the problem, from the thread's first element on
   uint32 words[Pieces::words] = {};
+  uint32 pairs[Pieces::pair_words] = {};  // of ops that compute pairs, in place of words while elements are visited
 
   CUTLASS_DEVICE auto coordinate(int v, int epi_m, int epi_n) const {
     return coordinates(::cute::_, ::cute::_, ::cute::_, epi_m, epi_n)(v);
@@ -139,6 +140,15 @@ struct tile_mask {
   CUTLASS_DEVICE void transpose() {
     CUTLASS_PRAGMA_UNROLL
     for (int i = 0; i < Pieces::words; ++i) words[i] = Pieces::transposed(words[i], lane, warp_shuffle{});
+  }
+
+  CUTLASS_DEVICE void from_pairs() {
+    CUTLASS_PRAGMA_UNROLL
+    for (int i = 0; i < Pieces::words; ++i) words[i] = Pieces::from_pairs(pairs, i);
+  }
+  CUTLASS_DEVICE void to_pairs() {
+    CUTLASS_PRAGMA_UNROLL
+    for (int i = 0; i < Pieces::words; ++i) Pieces::to_pairs(words[i], pairs, i);
   }
 
   // Calls access(bytes, bits, word, shift, row, column) for each run of this lane that exists, as far as it does: it

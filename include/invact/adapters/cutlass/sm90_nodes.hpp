@@ -10,9 +10,10 @@
 //   // and its sums over rows, the gradient of a bias for each column
 //   using with_bias_gradient = Sm90EVT<Sm90RowReduction<...>, backward>;
 //
-// Op          inverted or scaled with 1, 2 or 4 mask bits an element, or scaled without any (ptr_mask and stride are not
-//             read then). Of inverted without any, CUTLASS's own nodes take the functors of
-//             <invact/adapters/cutlass/functor.hpp>.
+// Op          inverted or scaled with 1, 2 or 4 mask bits an element, or without any (ptr_mask and stride are not read
+//             then). Of inverted without any, CUTLASS's own nodes take the functors of
+//             <invact/adapters/cutlass/functor.hpp>; sm90_backward spares them the way through float where y is C.
+//             The fastest: inverted<invact::gelu, cutlass::bfloat16_t, Packing, invact::packed, invact::packed>.
 // StrideMNL   of the mask, in bits, contiguous along the dimension that D is: (dM, 1, dL) for a row-major D, (1, dN, dL)
 //             for a column-major one.
 // Arguments   {op, ptr_mask, stride}. ptr_mask is aligned to 16 bytes; strides are multiples of 128 bits, as those of
@@ -60,11 +61,58 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
                                                       const ::cutlass::Array<ElementX, N>& x) {
       static_assert(N % 2 == 0, "invact::epilogue::sm90_forward: wgmma's accumulators come in pairs");
       const auto as_float = ::cutlass::NumericArrayConverter<float, ElementX, N>{}(x);
-      ::cutlass::Array<storage, N> y;
       visited |= 1u << subtile(epi_m, epi_n);
+      if constexpr (detail::forwards_pairs<Op>) {
+        return visit_pairs(epi_v, epi_m, epi_n, as_float);
+      } else {
+        return visit_elements(epi_v, epi_m, epi_n, as_float);
+      }
+    }
+
+    CUTLASS_DEVICE void end() {
+      if constexpr (Op::mask_bits > 0) {
+        if constexpr (detail::forwards_pairs<Op>) mask.from_pairs();
+        mask.transpose();
+        mask.for_each_run([&](uint8* to, int bits, uint32 word, int shift, int row, int column) {
+          constexpr int most = TileMask::pieces::elements * Op::mask_bits;
+          if (visited >>
+                  subtile(row / ::cute::size<0>(EpilogueTile{}), column / ::cute::size<1>(EpilogueTile{})) &
+              1u)
+            detail::store_bits<most>(to, most == 32 ? word : word >> shift, bits);
+        });
+      }
+      if constexpr (invact::detail::has_amax<Op>) {
+        if (op.amax() == nullptr) return;
+        const int of_warp = __reduce_max_sync(0xffffffffu, static_cast<int>(largest.bits));
+        if (mask.lane == 0) atomicMax(reinterpret_cast<int*>(op.amax()), of_warp);
+      }
+    }
+
+   private:
+    template <int N>
+    CUTLASS_DEVICE ::cutlass::Array<storage, N> visit_pairs(int epi_v, int epi_m, int epi_n,
+                                                            const ::cutlass::Array<float, N>& x) {
+      fragment<uint32, N / 2> codes;
       CUTLASS_PRAGMA_UNROLL
       for (int i = 0; i < N; i += 2) {
-        const fragment<float, 2> in{as_float[i], as_float[i + 1]};
+        const auto both = op.forward_pair(x[i], x[i + 1]);
+        codes[i / 2] = both.codes;
+        if constexpr (Op::mask_bits > 0) {
+          const auto at = mask.coordinate(epi_v * N + i, epi_m, epi_n);
+          const auto place = TileMask::pieces::pair_place(::cute::get<0>(at), ::cute::get<1>(at));
+          mask.pairs[place.index] |= both.pieces & 0x00010001u << place.shift;
+        }
+      }
+      return invact::bit_cast<::cutlass::Array<storage, N>>(codes);
+    }
+
+    template <int N>
+    CUTLASS_DEVICE ::cutlass::Array<storage, N> visit_elements(int epi_v, int epi_m, int epi_n,
+                                                               const ::cutlass::Array<float, N>& x) {
+      ::cutlass::Array<storage, N> y;
+      CUTLASS_PRAGMA_UNROLL
+      for (int i = 0; i < N; i += 2) {
+        const fragment<float, 2> in{x[i], x[i + 1]};
         typename Op::template pieces<2> kept;
         fragment<storage, 2> out;
         const auto first = mask.coordinate(epi_v * N + i, epi_m, epi_n);
@@ -89,25 +137,6 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
       return y;
     }
 
-    CUTLASS_DEVICE void end() {
-      if constexpr (Op::mask_bits > 0) {
-        mask.transpose();
-        mask.for_each_run([&](uint8* to, int bits, uint32 word, int shift, int row, int column) {
-          constexpr int most = TileMask::pieces::elements * Op::mask_bits;
-          if (visited >>
-                  subtile(row / ::cute::size<0>(EpilogueTile{}), column / ::cute::size<1>(EpilogueTile{})) &
-              1u)
-            detail::store_bits<most>(to, most == 32 ? word : word >> shift, bits);
-        });
-      }
-      if constexpr (invact::detail::has_amax<Op>) {
-        if (op.amax() == nullptr) return;
-        const int of_warp = __reduce_max_sync(0xffffffffu, static_cast<int>(largest.bits));
-        if (mask.lane == 0) atomicMax(reinterpret_cast<int*>(op.amax()), of_warp);
-      }
-    }
-
-   private:
     CUTLASS_DEVICE static constexpr int subtile(int epi_m, int epi_n) {
       return epi_n * (TileMask::pieces::tile_m / ::cute::size<0>(EpilogueTile{})) + epi_m;
     }
@@ -149,6 +178,7 @@ struct sm90_backward : detail::sm90_mask_node<Op, StrideMNL, const uint8> {
         });
         // Its own inverse.
         mask.transpose();
+        if constexpr (detail::backwards_pairs<Op>) mask.to_pairs();
       }
     }
 
@@ -159,20 +189,48 @@ struct sm90_backward : detail::sm90_mask_node<Op, StrideMNL, const uint8> {
                                                     const ::cutlass::Array<ElementY, N>& y) {
       const auto as_float = ::cutlass::NumericArrayConverter<float, ElementDy, N>{}(dy);
       ::cutlass::Array<float, N> dx;
-      CUTLASS_PRAGMA_UNROLL
-      for (int i = 0; i < N; ++i) {
-        storage stored;
-        if constexpr (invact::detail::is_same_v<ElementY, storage>) {
-          stored = y[i];
-        } else {
-          stored = detail::exactly<storage>(static_cast<float>(y[i]));
+      if constexpr (detail::backwards_pairs<Op>) {
+        static_assert(N % 2 == 0, "invact::epilogue::sm90_backward: wgmma's accumulators come in pairs");
+        const fragment<uint32, N / 2> codes = words_of(y);
+        CUTLASS_PRAGMA_UNROLL
+        for (int i = 0; i < N; i += 2) {
+          uint32 pieces = 0;
+          if constexpr (Op::mask_bits > 0) {
+            const auto at = mask.coordinate(epi_v * N + i, epi_m, epi_n);
+            const auto place = TileMask::pieces::pair_place(::cute::get<0>(at), ::cute::get<1>(at));
+            pieces = mask.pairs[place.index] << (15 - place.shift);
+          }
+          const auto both = op.backward_pair(as_float[i], as_float[i + 1], codes[i / 2], pieces);
+          dx[i] = both[0];
+          dx[i + 1] = both[1];
         }
-        dx[i] = op.backward(as_float[i], stored, piece(mask.coordinate(epi_v * N + i, epi_m, epi_n)));
+      } else {
+        CUTLASS_PRAGMA_UNROLL
+        for (int i = 0; i < N; ++i) {
+          storage stored;
+          if constexpr (invact::detail::is_same_v<ElementY, storage>) {
+            stored = y[i];
+          } else {
+            stored = detail::exactly<storage>(static_cast<float>(y[i]));
+          }
+          dx[i] = op.backward(as_float[i], stored, piece(mask.coordinate(epi_v * N + i, epi_m, epi_n)));
+        }
       }
       return dx;
     }
 
    private:
+    template <class ElementY, int N>
+    CUTLASS_DEVICE static fragment<uint32, N / 2> words_of(const ::cutlass::Array<ElementY, N>& y) {
+      if constexpr (invact::detail::is_same_v<ElementY, storage>) {
+        return invact::bit_cast<fragment<uint32, N / 2>>(y);
+      } else {
+        fragment<uint32, N / 2> codes;
+        CUTLASS_PRAGMA_UNROLL
+        for (int i = 0; i < N; i += 2) codes[i / 2] = detail::bfloat16_codes(y[i], y[i + 1]);
+        return codes;
+      }
+    }
     template <class Coordinate>
     CUTLASS_DEVICE uint32 piece(const Coordinate& at) const {
       const auto place = TileMask::place(::cute::get<0>(at), ::cute::get<1>(at));
