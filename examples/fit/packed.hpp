@@ -41,7 +41,8 @@ class packed_root_form : public narrow_form {
   using narrow_form::narrow_form;
 
   std::vector<stage> stages() override {
-    return {{saturation_and_shift(0.4, 0.1), [this](const std::vector<double>& at) { return fit(at[0], at[1]); }}};
+    return {{saturation_and_shift(0.4, 0.1),
+             [this](const std::vector<double>& at) { return fit(at[0], at[1]); }}};
   }
   quality measure() const override { return measure_float<invact::packed_root_approximant<table>>(); }
   std::string members() const override {
@@ -63,7 +64,8 @@ class packed_root_form : public narrow_form {
     const double wanted = in.minimum + shift * in.ulp;
     double least = 1e300;
     for (int i = -3; i <= 3; ++i) {
-      const invact::uint32 scale = both_bfloat16(1 / saturation) + static_cast<invact::uint32>(i) * 0x00010001u;
+      const invact::uint32 scale =
+          both_bfloat16(1 / saturation) + static_cast<invact::uint32>(i) * 0x00010001u;
       const invact::uint32 offset = both_bfloat16(-wanted * value_of_bfloat16(scale));
       const double off = std::fabs(value_of_bfloat16(offset) / value_of_bfloat16(scale) + wanted);
       if (off < least) {
@@ -76,7 +78,8 @@ class packed_root_form : public narrow_form {
 
   // The variable as the library has it.
   double variable(const cell& c) const {
-    const double u = static_cast<double>(c.y) * value_of_bfloat16(table::scale) + value_of_bfloat16(table::offset);
+    const double u =
+        static_cast<double>(c.y) * value_of_bfloat16(table::scale) + value_of_bfloat16(table::offset);
     const double t = std::fmin(std::sqrt(std::fmax(u, 0.0)), 1.0);
     return (c.piece == 1 ? -t : t) * half(table::stretch) + half(table::shift);
   }
@@ -102,8 +105,8 @@ class packed_root_form : public narrow_form {
     aim.largest_target = chosen.aim.largest;
     for (int free = terms(); free > 0;) {
       const auto c = fit_cells(
-          in.set, in.all, terms(), [&](const cell& q, double* row) { powers(variable(q), terms(), 1.0, row); },
-          fixed, aim);
+          in.set, in.all, terms(),
+          [&](const cell& q, double* row) { powers(variable(q), terms(), 1.0, row); }, fixed, aim);
       const int next = free == terms() ? terms() / 2 : free > 1 ? 1 : 0;
       for (int j = free - 1; j >= next; --j) {
         table::polynomial_.c[j] = both_halves(c(j));
@@ -148,7 +151,8 @@ inline std::string fit_packed_forward(const activation& of, const packed_forward
   // Of a negative number the code one lower is the next above.
   if (static_cast<real>(invact::first_of_halves(bound)) < of.turning_points[0]) bound -= 0x00010001u;
   char text[200];
-  std::snprintf(text, sizeof text, "// u(x) / x in x^2, |x| to %g, minimax of f: error %.2e before rounding.\n",
+  std::snprintf(text, sizeof text,
+                "// u(x) / x in x^2, |x| to %g, minimax of f: error %.2e before rounding.\n",
                 wanted.largest_x, largest);
   return text + std::string("template <>\nstruct ") + of.name + "_packed_forward<bfloat16_format> {\n" +
          word_constant("bound", bound) + word_function(p, terms) + "};\n";

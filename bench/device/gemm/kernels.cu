@@ -102,7 +102,9 @@ struct forward_gelu_aux_operation {
   }
 };
 
-[[maybe_unused]] stride mask_stride(const gemm_problem& p) { return {(int64{p.n} + 127) / 128 * 128, _1{}, 0}; }
+[[maybe_unused]] stride mask_stride(const gemm_problem& p) {
+  return {(int64{p.n} + 127) / 128 * 128, _1{}, 0};
+}
 
 template <class Op>
 struct forward_with_node {
@@ -136,7 +138,8 @@ struct backward_multiply_operation
 struct backward_dgelu_operation
     : backward_of_source<fusion::Sm90Compute<cutlass::epilogue::thread::dGELU, bf16, float, nearest>> {};
 template <class Op>
-using backward_functor = fusion::Sm90Compute<invact::epilogue::backward<Op>::template functor, bf16, float, nearest>;
+using backward_functor =
+    fusion::Sm90Compute<invact::epilogue::backward<Op>::template functor, bf16, float, nearest>;
 struct backward_mantissa_bit_operation : backward_of_source<backward_functor<packed_op<mantissa_bit>>> {};
 struct backward_mantissa_bit_accurate_operation
     : backward_of_source<backward_functor<accurate_op<mantissa_bit>>> {};
@@ -157,8 +160,8 @@ class kernel final : public gemm_kernel {
   using fusion_type = typename Operation::template fusion_of<typename Schedule::tile>;
   using epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
       cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, typename Schedule::tile,
-      typename Schedule::cluster, typename Schedule::epilogue_tile, float, float, source,
-      row_major, 8, bf16, row_major, 8, typename Schedule::epilogue, fusion_type>::CollectiveOp;
+      typename Schedule::cluster, typename Schedule::epilogue_tile, float, float, source, row_major, 8,
+      bf16, row_major, 8, typename Schedule::epilogue, fusion_type>::CollectiveOp;
   using mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
       cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, bf16, row_major, 8, bf16,
       cutlass::layout::ColumnMajor, 8, float, typename Schedule::tile, typename Schedule::cluster,

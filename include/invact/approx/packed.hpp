@@ -2,10 +2,11 @@
 // whose own steps are eight times as large.
 //
 // A pair of evaluators' results is two floats and a word of pieces, all ones in the half of an element on piece 1, else 0.
-// A pair for an approximant is a word of bfloat16 codes and one of which bit 15 and bit 31 are the pieces.
+// A pair for an approximant is a word of bfloat16 codes and one of which bit 15 and bit 31 are the pieces; it takes several.
 #pragma once
 
 #include <invact/approx/polynomial.hpp>
+#include <invact/core/fragment.hpp>
 #include <invact/core/half_pair.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -24,17 +25,24 @@ struct value_pair {
 
 namespace detail {
 
-template <int I, int N>
-INVACT_FUNCTION uint32 horner_halves_from(const half_coefficients<N>& p, uint32 x, uint32 sum) {
-  if constexpr (I < 0) {
-    return sum;
-  } else {
-    return horner_halves_from<I - 1>(p, x, multiply_add_halves(sum, x, p.c[I]));
+// sum[k] * x[k] + p.c[I] and on, step by step for all k: M chains of instructions that need not wait for each other.
+template <int I, int N, int M>
+INVACT_FUNCTION void horner_halves_from(const half_coefficients<N>& p, const fragment<uint32, M>& x,
+                                        fragment<uint32, M>& sum) {
+  if constexpr (I >= 0) {
+    INVACT_UNROLL
+    for (int k = 0; k < M; ++k) sum[k] = multiply_add_halves(sum[k], x[k], p.c[I]);
+    horner_halves_from<I - 1>(p, x, sum);
   }
 }
-template <int N>
-INVACT_FUNCTION uint32 horner_halves(const half_coefficients<N>& p, uint32 x) {
-  return horner_halves_from<N - 2>(p, x, p.c[N - 1]);
+template <int N, int M>
+INVACT_FUNCTION fragment<uint32, M> horner_halves(const half_coefficients<N>& p,
+                                                  const fragment<uint32, M>& x) {
+  fragment<uint32, M> sum;
+  INVACT_UNROLL
+  for (int k = 0; k < M; ++k) sum[k] = p.c[N - 1];
+  horner_halves_from<N - 2>(p, x, sum);
+  return sum;
 }
 
 inline constexpr uint32 half_of_halves = 0x38003800u, one_of_halves = 0x3c003c00u;
@@ -59,7 +67,8 @@ struct packed_tanh_evaluator {
     const uint32 u = multiply_halves(x, inner(x));
     const uint32 factor =
         multiply_add_halves(tanh_halves(u), detail::half_of_halves, detail::half_of_halves);
-    return {first * first_of_halves(factor), second * second_of_halves(factor), less_halves(x, Table::bound)};
+    return {first * first_of_halves(factor), second * second_of_halves(factor),
+            less_halves(x, Table::bound)};
   }
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation& activation, float x) {
@@ -68,7 +77,8 @@ struct packed_tanh_evaluator {
 
  private:
   INVACT_FUNCTION static uint32 inner(uint32 x) {
-    return detail::horner_halves(Table::polynomial(), multiply_halves(x, x));
+    const fragment<uint32, 1> square{{multiply_halves(x, x)}};
+    return detail::horner_halves(Table::polynomial(), square)[0];
   }
 };
 
@@ -84,22 +94,29 @@ struct packed_tanh_evaluator {
 // NaN/inf/0      NaN; the limit of g for +inf.
 template <class Table>
 struct packed_root_approximant {
-  // g of two codes, as halves.
-  template <class Activation>
-  INVACT_FUNCTION static uint32 evaluate_pair(const Activation&, uint32 codes, uint32 pieces) {
-    const uint32 u = multiply_add_positive_bfloat16(codes, Table::scale, Table::offset);
-    const float first = bfloat16_format::load(static_cast<uint16>(u & 0xffffu));
-    const float second = float_from_bits(u & 0xffff0000u);
-    const uint32 root = half_pair(restore_nan(native_math::sqrt(first), first),
-                                  restore_nan(native_math::sqrt(second), second));
-    const uint32 t = min_halves(root, detail::one_of_halves);
-    const uint32 w = multiply_add_halves(t ^ (pieces & 0x80008000u), Table::stretch, Table::shift);
+  // g of pairs of codes, as halves.
+  template <class Activation, int M>
+  INVACT_FUNCTION static fragment<uint32, M> evaluate_pairs(const Activation&,
+                                                            const fragment<uint32, M>& codes,
+                                                            const fragment<uint32, M>& pieces) {
+    fragment<uint32, M> w;
+    INVACT_UNROLL
+    for (int k = 0; k < M; ++k) {
+      const uint32 u = multiply_add_positive_bfloat16(codes[k], Table::scale, Table::offset);
+      const float first = bfloat16_format::load(static_cast<uint16>(u & 0xffffu));
+      const float second = float_from_bits(u & 0xffff0000u);
+      const uint32 root = half_pair(restore_nan(native_math::sqrt(first), first),
+                                    restore_nan(native_math::sqrt(second), second));
+      const uint32 t = min_halves(root, detail::one_of_halves) ^ (pieces[k] & 0x80008000u);
+      w[k] = multiply_add_halves(t, Table::stretch, Table::shift);
+    }
     return detail::horner_halves(Table::polynomial(), w);
   }
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation& activation, float y, uint32 piece) {
     const uint32 code = float_bits(y) >> 16;
-    return first_of_halves(evaluate_pair(activation, code | code << 16, piece << 15));
+    const fragment<uint32, 1> codes{{code | code << 16}}, pieces{{piece << 15}};
+    return first_of_halves(evaluate_pairs(activation, codes, pieces)[0]);
   }
 };
 

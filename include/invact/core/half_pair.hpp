@@ -25,7 +25,9 @@ uint32 each_lane(const Function& f, uint32 a, uint32 b, uint32 c) {
 }  // namespace detail
 #endif
 
-INVACT_FUNCTION uint32 half_pair(float first, float second) { return binary16_format::round_pair(first, second); }
+INVACT_FUNCTION uint32 half_pair(float first, float second) {
+  return binary16_format::round_pair(first, second);
+}
 INVACT_FUNCTION float first_of_halves(uint32 pair) {
   return binary16_format::load(static_cast<uint16>(pair & 0xffffu));
 }
@@ -50,7 +52,8 @@ INVACT_FUNCTION uint32 multiply_add_halves(uint32 a, uint32 b, uint32 c) {
   asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
   return r;
 #else
-  return detail::each_lane<binary16_format>([](double x, double y, double z) { return x * y + z; }, a, b, c);
+  return detail::each_lane<binary16_format>([](double x, double y, double z) { return x * y + z; }, a, b,
+                                            c);
 #endif
 }
 
@@ -76,7 +79,8 @@ INVACT_FUNCTION uint32 min_halves(uint32 a, uint32 b) {
   asm("min.NaN.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
   return r;
 #else
-  return detail::each_lane<binary16_format>([](double x, double y, double) { return x < y ? x : y; }, a, b, 0);
+  return detail::each_lane<binary16_format>([](double x, double y, double) { return x < y ? x : y; }, a, b,
+                                            0);
 #endif
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <invact/core/closed_form.hpp>
+#include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -142,8 +143,8 @@ inline constexpr bool evaluates_gradients_in_pairs = false;
 template <class T, class Activation>
 inline constexpr bool evaluates_gradients_in_pairs<
     T, Activation,
-    void_t<decltype(static_cast<uint32>(T::evaluate_pair(declval<const Activation&>(), 0u, 0u)))>> =
-    !evaluates_values_in_pairs<T, Activation>;
+    void_t<decltype(T::evaluate_pairs(declval<const Activation&>(), declval<const fragment<uint32, 1>&>(),
+                                      declval<const fragment<uint32, 1>&>()))>> = true;
 
 template <class T, class Activation, class = void>
 inline constexpr bool has_approximant = false;

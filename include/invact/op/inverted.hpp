@@ -97,9 +97,9 @@ class inverted : Activation {
   using approximant_type = typename parts::approximant;
   using evaluator_type = typename parts::evaluator;
 
-  // Whether two elements are computed at once: forward_pair() and backward_pair() exist.
-  static constexpr bool forwards_pairs = detail::evaluates_values_in_pairs<evaluator_type, Activation>;
-  static constexpr bool backwards_pairs = detail::evaluates_gradients_in_pairs<approximant_type, Activation>;
+  // Whether two elements are computed at once: forward_pair() and backward_pairs() exist.
+  static constexpr bool encodes_pairs = detail::evaluates_values_in_pairs<evaluator_type, Activation>;
+  static constexpr bool decodes_pairs = detail::evaluates_gradients_in_pairs<approximant_type, Activation>;
 
   // Bits that each element keeps outside y: 0 with mantissa_bit.
   static constexpr int mask_bits = parts::mask_bits;
@@ -129,22 +129,30 @@ class inverted : Activation {
     uint32 codes, pieces;
   };
   INVACT_FUNCTION encoded_pair forward_pair(float first, float second) const {
-    static_assert(forwards_pairs, "invact::inverted::forward_pair: Evaluator must be invact::packed");
+    static_assert(encodes_pairs, "invact::inverted::forward_pair: Evaluator must be invact::packed");
     const auto y = evaluator_type::evaluate_pair(activation(), first, second);
     return {Packing::template encode_packed<Activation, format>(y.first, y.second, y.pieces), y.pieces};
   }
-  // dx of two elements from their codes and, where the packing keeps pieces outside y, from bits 15 and 31 of `pieces`.
-  INVACT_FUNCTION fragment<float, 2> backward_pair(float first_dy, float second_dy, uint32 codes,
-                                                   uint32 pieces = 0) const {
-    static_assert(backwards_pairs, "invact::inverted::backward_pair: Approximant must be invact::packed");
-    const uint32 g =
-        approximant_type::evaluate_pair(activation(), codes, Packing::decode_packed(codes, pieces));
-    return {first_dy * first_of_halves(g), second_dy * second_of_halves(g)};
+  // dx of M pairs from their codes and, where the packing keeps pieces outside y, from bits 15 and 31 of `pieces`.
+  template <int M>
+  INVACT_FUNCTION fragment<float, 2 * M> backward_pairs(fragment<float, 2 * M> dy, fragment<uint32, M> codes,
+                                                        fragment<uint32, M> pieces = {}) const {
+    static_assert(decodes_pairs, "invact::inverted::backward_pairs: Approximant must be invact::packed");
+    INVACT_UNROLL
+    for (int k = 0; k < M; ++k) pieces[k] = Packing::decode_packed(codes[k], pieces[k]);
+    const fragment<uint32, M> g = approximant_type::evaluate_pairs(activation(), codes, pieces);
+    fragment<float, 2 * M> dx;
+    INVACT_UNROLL
+    for (int k = 0; k < M; ++k) {
+      dx[2 * k] = dy[2 * k] * first_of_halves(g[k]);
+      dx[2 * k + 1] = dy[2 * k + 1] * second_of_halves(g[k]);
+    }
+    return dx;
   }
 
   // f(x), rounded to Storage, with its piece. x is the compute value, after any bias.
   INVACT_FUNCTION encoded forward(float x) const {
-    if constexpr (forwards_pairs) {
+    if constexpr (encodes_pairs) {
       const encoded_pair both = forward_pair(x, x);
       return {traits::from_code(static_cast<typename format::code>(both.codes & 0xffffu)),
               mask_bits == 0 ? 0u : both.pieces & 1u};
@@ -195,10 +203,10 @@ class inverted : Activation {
   template <int N>
   INVACT_FUNCTION fragment<Storage, N> forward(fragment<float, N> x, pieces<N>& kept) const {
     constexpr int paired =
-        forwards_pairs || detail::encodes_pairs<Packing, Activation, format> ? N / 2 * 2 : 0;
+        encodes_pairs || detail::encodes_pairs<Packing, Activation, format> ? N / 2 * 2 : 0;
     fragment<Storage, N> y;
     kept = pieces<N>{};
-    if constexpr (forwards_pairs) {
+    if constexpr (encodes_pairs) {
       INVACT_UNROLL
       for (int i = 0; i < paired; i += 2) {
         const encoded_pair both = forward_pair(x[i], x[i + 1]);
@@ -240,16 +248,21 @@ class inverted : Activation {
   template <int N>
   INVACT_FUNCTION fragment<float, N> backward(fragment<float, N> dy, fragment<Storage, N> y,
                                               const pieces<N>& kept) const {
-    constexpr int paired = backwards_pairs ? N / 2 * 2 : 0;
+    constexpr int paired = decodes_pairs ? N / 2 * 2 : 0;
     fragment<float, N> dx;
     if constexpr (paired > 0) {
+      fragment<float, paired> of_pairs;
+      fragment<uint32, paired / 2> codes, of_pieces;
       INVACT_UNROLL
       for (int i = 0; i < paired; i += 2) {
-        const uint32 codes = traits::to_code(y[i]) | static_cast<uint32>(traits::to_code(y[i + 1])) << 16;
-        const auto both = backward_pair(dy[i], dy[i + 1], codes, kept[i] << 15 | kept[i + 1] << 31);
-        dx[i] = both[0];
-        dx[i + 1] = both[1];
+        of_pairs[i] = dy[i];
+        of_pairs[i + 1] = dy[i + 1];
+        codes[i / 2] = traits::to_code(y[i]) | static_cast<uint32>(traits::to_code(y[i + 1])) << 16;
+        of_pieces[i / 2] = kept[i] << 15 | kept[i + 1] << 31;
       }
+      of_pairs = backward_pairs(of_pairs, codes, of_pieces);
+      INVACT_UNROLL
+      for (int i = 0; i < paired; ++i) dx[i] = of_pairs[i];
     }
     INVACT_UNROLL
     for (int i = paired; i < N; ++i) dx[i] = backward(dy[i], y[i], kept[i]);

@@ -26,8 +26,8 @@ template <class Fusion>
 struct gemm {
   using epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
       arch, cutlass::arch::OpClassTensorOp, tile, cluster, cutlass::epilogue::collective::EpilogueTileAuto,
-      float, float, void, row_major, 8, bf16, row_major, 8, cutlass::epilogue::collective::EpilogueScheduleAuto,
-      Fusion>::CollectiveOp;
+      float, float, void, row_major, 8, bf16, row_major, 8,
+      cutlass::epilogue::collective::EpilogueScheduleAuto, Fusion>::CollectiveOp;
   using mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
       arch, cutlass::arch::OpClassTensorOp, factor, row_major, factor_alignment, factor,
       cutlass::layout::ColumnMajor, factor_alignment, float, tile, cluster,
@@ -40,11 +40,10 @@ struct gemm {
 using op = invact::inverted<invact::gelu, bf16, invact::mantissa_bit>;
 using forward =
     gemm<fusion::LinCombPerColBiasEltAct<invact::epilogue::forward<op>::functor, bf16, float, bf16, void>>;
-using backward = gemm<fusion::LinCombDeEltAct<row_major, invact::epilogue::backward<op>::functor, bf16, float,
-                                              bf16, void>>;
+using backward = gemm<
+    fusion::LinCombDeEltAct<row_major, invact::epilogue::backward<op>::functor, bf16, float, bf16, void>>;
 
 }  // namespace
 
-const void* const kernels[] = {
-    reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
-    reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>)};
+const void* const kernels[] = {reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
+                               reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>)};

@@ -2,10 +2,11 @@
 #include <cutlass/cutlass.h>
 
 #include <cutlass/epilogue/thread/linear_combination_generic.h>
-#include <cutlass/epilogue/threadblock/fusion/visitors.hpp>
 #include <cutlass/gemm/device/gemm.h>
 #include <cutlass/gemm/device/gemm_universal_adapter.h>
 #include <cutlass/gemm/kernel/default_gemm_universal_with_visitor.h>
+// Needs the others before it.
+#include <cutlass/epilogue/threadblock/fusion/visitors.hpp>
 
 #include <invact/adapters/cutlass/functor.hpp>
 #include <invact/adapters/cutlass/linear_combination_backward.hpp>
@@ -58,10 +59,10 @@ using warp_tile = cutlass::gemm::GemmShape<64, 64, 32>;
 using instruction = cutlass::gemm::GemmShape<16, 8, 16>;
 
 template <class OutputOp>
-using gemm = cutlass::gemm::device::Gemm<
-    bf16, row_major, bf16, column_major, bf16, row_major, float, cutlass::arch::OpClassTensorOp,
-    cutlass::arch::Sm80, block_tile, warp_tile, instruction, OutputOp,
-    cutlass::gemm::threadblock::GemmIdentityThreadblockSwizzle<>, 3>;
+using gemm = cutlass::gemm::device::Gemm<bf16, row_major, bf16, column_major, bf16, row_major, float,
+                                         cutlass::arch::OpClassTensorOp, cutlass::arch::Sm80, block_tile,
+                                         warp_tile, instruction, OutputOp,
+                                         cutlass::gemm::threadblock::GemmIdentityThreadblockSwizzle<>, 3>;
 
 // Visitor trees: D is what the tree stores.
 namespace visitor = cutlass::epilogue::threadblock;
@@ -73,11 +74,13 @@ template <class Tree>
 using visitor_gemm =
     cutlass::gemm::device::GemmUniversalAdapter<typename cutlass::gemm::kernel::DefaultGemmWithVisitor<
         bf16, row_major, cutlass::ComplexTransform::kNone, 8, bf16, column_major,
-        cutlass::ComplexTransform::kNone, 8, bf16, row_major, 8, float, float, cutlass::arch::OpClassTensorOp,
-        cutlass::arch::Sm80, block_tile, warp_tile, instruction, Tree,
-        cutlass::gemm::threadblock::ThreadblockSwizzleStreamK, 3, cutlass::arch::OpMultiplyAdd, 1>::GemmKernel>;
+        cutlass::ComplexTransform::kNone, 8, bf16, row_major, 8, float, float,
+        cutlass::arch::OpClassTensorOp, cutlass::arch::Sm80, block_tile, warp_tile, instruction, Tree,
+        cutlass::gemm::threadblock::ThreadblockSwizzleStreamK, 3, cutlass::arch::OpMultiplyAdd,
+        1>::GemmKernel>;
 template <class Result>
-using stored_tree = visitor::Sm80EVT<visitor::VisitorAuxStore<threads, bf16, nearest, matrix_stride>, Result>;
+using stored_tree =
+    visitor::Sm80EVT<visitor::VisitorAuxStore<threads, bf16, nearest, matrix_stride>, Result>;
 
 template <class T>
 bool same(const std::vector<T>& a, const std::vector<T>& b) {
@@ -124,8 +127,9 @@ struct problem {
 
 template <class Gemm, class Callbacks>
 void run_visitor(const problem& p, const Callbacks& callbacks) {
-  typename Gemm::Arguments arguments(cutlass::gemm::GemmUniversalMode::kGemm, {m, n, k}, 1, callbacks, p.a.data(),
-                                     p.b.data(), nullptr, nullptr, m * k, n * k, 0, 0, k, k, 0, 0);
+  typename Gemm::Arguments arguments(cutlass::gemm::GemmUniversalMode::kGemm, {m, n, k}, 1, callbacks,
+                                     p.a.data(), p.b.data(), nullptr, nullptr, m * k, n * k, 0, 0, k, k, 0,
+                                     0);
   Gemm gemm;
   REQUIRE(Gemm::can_implement(arguments) == cutlass::Status::kSuccess);
   const device_vector<char> workspace(std::vector<char>(Gemm::get_workspace_size(arguments) + 1));
@@ -138,12 +142,13 @@ void run_visitor(const problem& p, const Callbacks& callbacks) {
 
 TEST_CASE("SM80: LinearCombinationGeneric and its backward write what the elementwise kernels do") {
   const problem p;
-  using forward = gemm<cutlass::epilogue::thread::LinearCombinationGeneric<epilogue::forward<op>::functor, bf16,
-                                                                           8, float, float>>;
+  using forward = gemm<cutlass::epilogue::thread::LinearCombinationGeneric<epilogue::forward<op>::functor,
+                                                                           bf16, 8, float, float>>;
   forward first;
   typename forward::EpilogueOutputOp::Params sixteenth(0.0625f, 0.0f);
-  REQUIRE(first({{m, n, k}, {p.a.data(), k}, {p.b.data(), k}, {p.y.data(), n}, {p.y.data(), n}, sixteenth}) ==
-          cutlass::Status::kSuccess);
+  REQUIRE(
+      first({{m, n, k}, {p.a.data(), k}, {p.b.data(), k}, {p.y.data(), n}, {p.y.data(), n}, sixteenth}) ==
+      cutlass::Status::kSuccess);
   CHECK(same(p.y.host(), p.wanted_y.host()));
 
   using backward = gemm<epilogue::linear_combination_backward<op, bf16, 8>>;
@@ -158,8 +163,8 @@ TEST_CASE("SM80: a visitor tree with the functors writes what the elementwise ke
   const matrix_stride rows{n, cute::_1{}, m * n};
   using sixteenth = visitor::Sm80EVT<visitor::VisitorCompute<cutlass::multiplies, float, float, nearest>,
                                      visitor::VisitorAccFetch, visitor::VisitorScalarBroadcast<float>>;
-  using forward = stored_tree<
-      visitor::Sm80EVT<visitor::VisitorCompute<epilogue::forward<op>::functor, bf16, float, nearest>, sixteenth>>;
+  using forward = stored_tree<visitor::Sm80EVT<
+      visitor::VisitorCompute<epilogue::forward<op>::functor, bf16, float, nearest>, sixteenth>>;
   run_visitor<visitor_gemm<forward>>(
       p, typename forward::Arguments{{{{}, {{0.0625f}}, {}}, {}}, {p.y.data(), rows}});
   CHECK(same(p.y.host(), p.wanted_y.host()));

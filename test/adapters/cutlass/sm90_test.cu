@@ -1,8 +1,9 @@
 // SM90 GEMMs with their epilogues, against the elementwise kernels: y, mask, dx and the bias's gradient, bit for bit where
 // no sum depends on its order. All sums of the GEMMs are exact: small integers, scaled by powers of two.
 //
-// INVACT_TEST_STORAGE is D's type; INVACT_TEST_PART one of
+// INVACT_TEST_STORAGE is y's type, float_e4m3_t with factors of that type too; INVACT_TEST_PART one of
 //   0  stock operations with the functors    1  the nodes, row-major    2  the nodes, column-major    3  and refined masks
+//   4  what can_implement() refuses, with a node
 #include <cutlass/cutlass.h>
 
 #include <cutlass/epilogue/collective/collective_builder.hpp>
@@ -14,10 +15,16 @@
 #include <invact/adapters/cutlass/sm90_nodes.hpp>
 #include <invact/invact.cuh>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "support/catch.hpp"
+
+// One test program has several types.
+#define INVACT_TEST_STRING_(text) #text
+#define INVACT_TEST_STRING(text) INVACT_TEST_STRING_(text)
+#define INVACT_TEST_STORAGE_NAME INVACT_TEST_STRING(INVACT_TEST_STORAGE)
 
 namespace {
 
@@ -26,7 +33,14 @@ namespace fusion = cutlass::epilogue::fusion;
 using cute::_0;
 using cute::_1;
 using storage = INVACT_TEST_STORAGE;
-using half = cutlass::half_t;
+constexpr bool is_float8 = sizeof(storage) == 1;
+template <class Storage>
+constexpr bool is_bfloat16 = std::is_same<Storage, cutlass::bfloat16_t>::value;
+// Of A and B, which hold small integers; and of dx.
+using factor = std::conditional_t<is_float8, storage, cutlass::half_t>;
+using gradient = std::conditional_t<is_float8, cutlass::bfloat16_t, storage>;
+template <class T>
+constexpr int alignment = 128 / cutlass::sizeof_bits<T>::value;
 using row_major = cutlass::layout::RowMajor;
 using column_major = cutlass::layout::ColumnMajor;
 [[maybe_unused]] constexpr auto nearest = cutlass::FloatRoundStyle::round_to_nearest;
@@ -35,7 +49,7 @@ void succeed(cudaError_t status) {
   INFO(cudaGetErrorString(status));
   REQUIRE(status == cudaSuccess);
 }
-void succeed(cutlass::Status status) {
+[[maybe_unused]] void succeed(cutlass::Status status) {
   INFO(cutlass::cutlassGetStatusString(status));
   REQUIRE(status == cutlass::Status::kSuccess);
 }
@@ -64,12 +78,18 @@ class device_vector {
 
 struct ping_pong {
   using tile = cute::Shape<cute::_128, cute::_128, cute::_64>;
+  using epilogue_tile = cutlass::epilogue::collective::EpilogueTileAuto;
   using mainloop = cutlass::gemm::KernelTmaWarpSpecializedPingpong;
   using epilogue = cutlass::epilogue::TmaWarpSpecialized;
   using scheduler = void;
 };
+// As the benchmark found best.
+struct large_epilogue : ping_pong {
+  using epilogue_tile = cute::Shape<cute::_64, cute::_128>;
+};
 struct cooperative {
   using tile = cute::Shape<cute::_128, cute::_256, cute::_64>;
+  using epilogue_tile = cutlass::epilogue::collective::EpilogueTileAuto;
   using mainloop = cutlass::gemm::KernelTmaWarpSpecializedCooperative;
   using epilogue = cutlass::epilogue::TmaWarpSpecializedCooperative;
   using scheduler = cutlass::gemm::StreamKScheduler;
@@ -79,14 +99,15 @@ struct cooperative {
 template <class Fusion, class LayoutD, class ElementC, class ElementD, class Schedule>
 struct gemm {
   using cluster = cute::Shape<_1, _1, _1>;
-  static constexpr int alignment = 128 / cutlass::sizeof_bits<ElementD>::value;
+  static constexpr int alignment_c =
+      std::is_void<ElementC>::value ? alignment<ElementD> : alignment<storage>;
   using epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
       cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, typename Schedule::tile, cluster,
-      cutlass::epilogue::collective::EpilogueTileAuto, float, float, ElementC, LayoutD, alignment, ElementD,
-      LayoutD, alignment, typename Schedule::epilogue, Fusion>::CollectiveOp;
+      typename Schedule::epilogue_tile, float, float, ElementC, LayoutD, alignment_c, ElementD, LayoutD,
+      alignment<ElementD>, typename Schedule::epilogue, Fusion>::CollectiveOp;
   using mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
-      cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, half, row_major, 8, half, column_major, 8, float,
-      typename Schedule::tile, cluster,
+      cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, factor, row_major, alignment<factor>, factor,
+      column_major, alignment<factor>, float, typename Schedule::tile, cluster,
       cutlass::gemm::collective::StageCountAutoCarveout<static_cast<int>(
           sizeof(typename epilogue::SharedStorage))>,
       typename Schedule::mainloop>::CollectiveOp;
@@ -102,7 +123,7 @@ struct problem {
 // Elements from one row of D, or column, to the next: with a gap.
 template <class LayoutD>
 int leading(const problem& p) {
-  return (std::is_same<LayoutD, row_major>::value ? p.n : p.m) + 16;
+  return (std::is_same<LayoutD, row_major>::value ? p.n : p.m) + 2 * alignment<storage>;
 }
 template <class LayoutD>
 auto stride_of_d(const problem& p) {
@@ -121,12 +142,12 @@ struct data {
   explicit data(const problem& p)
       : of(p), a(elements(p.m, p.k * p.batches, 7)), b(elements(p.n, p.k * p.batches, 5)) {}
 
-  static std::vector<half> elements(int rows, int columns, int modulus) {
-    std::vector<half> v(static_cast<std::size_t>(rows) * columns);
+  static std::vector<factor> elements(int rows, int columns, int modulus) {
+    std::vector<factor> v(static_cast<std::size_t>(rows) * columns);
     unsigned state = 1;
-    for (half& e : v) {
+    for (factor& e : v) {
       state = state * 1664525u + 1013904223u;
-      e = half(static_cast<float>(static_cast<int>((state >> 16) % modulus) - modulus / 2));
+      e = factor(static_cast<float>(static_cast<int>((state >> 16) % modulus) - modulus / 2));
     }
     return v;
   }
@@ -165,13 +186,13 @@ struct data {
   }
 
   problem of;
-  std::vector<half> a, b;
+  std::vector<factor> a, b;
 };
 
 template <class Gemm, class LayoutD, class C, class D, class Fusion>
 void run(const data<LayoutD>& of, const C* c, D* d, const Fusion& fusion_arguments) {
   const problem& p = of.of;
-  const device_vector<half> a(of.a), b(of.b);
+  const device_vector<factor> a(of.a), b(of.b);
   typename Gemm::device::Arguments arguments{
       cutlass::gemm::GemmUniversalMode::kGemm,
       {p.m, p.n, p.k, p.batches},
@@ -186,21 +207,34 @@ void run(const data<LayoutD>& of, const C* c, D* d, const Fusion& fusion_argumen
   succeed(cudaDeviceSynchronize());
 }
 
-template <class Op, class... T>
-void forward_elementwise(const matrix_shape& s, const float* x, typename Op::storage_type* y, uint8* mask) {
+// An op, with a scale of 16 and a record where it has those.
+template <class Op>
+struct op_with_memory {
+  Op op() const {
+    if constexpr (is_float8) {
+      return Op(scale.data(), amax.data());
+    } else {
+      return Op{};
+    }
+  }
+  device_vector<float> scale{std::vector<float>(1, 16.0f)}, amax{std::vector<float>(1, 0.0f)};
+};
+
+template <class Op>
+void forward_elementwise(const Op& op, const matrix_shape& s, const float* x, storage* y, uint8* mask) {
   if constexpr (Op::mask_bits > 0) {
-    succeed(device::forward(Op{}, s, x, y, mask, nullptr));
+    succeed(device::forward(op, s, x, y, mask, nullptr));
   } else {
-    succeed(device::forward(Op{}, s, x, y, nullptr));
+    succeed(device::forward(op, s, x, y, nullptr));
   }
 }
 template <class Op>
-void backward_elementwise(const matrix_shape& s, const float* dy, const typename Op::storage_type* y,
-                          const uint8* mask, storage* dx) {
+void backward_elementwise(const Op& op, const matrix_shape& s, const float* dy, const storage* y,
+                          const uint8* mask, gradient* dx) {
   if constexpr (Op::mask_bits > 0) {
-    succeed(device::backward(Op{}, s, dy, y, mask, dx, nullptr));
+    succeed(device::backward(op, s, dy, y, mask, dx, nullptr));
   } else {
-    succeed(device::backward(Op{}, s, dy, y, dx, nullptr));
+    succeed(device::backward(op, s, dy, y, dx, nullptr));
   }
 }
 
@@ -212,20 +246,23 @@ int differences(const std::vector<T>& a, const std::vector<T>& b) {
   return count;
 }
 
-std::vector<storage> biases(int n) {
+[[maybe_unused]] std::vector<storage> biases(int n) {
   std::vector<storage> bias;
   for (int j = 0; j < n; ++j) bias.push_back(storage(static_cast<float>(j % 9 - 4) / 16));
   return bias;
 }
 
 // Whole tiles and parts of them, one and two batches, K short enough for exact sums.
-const problem problems[] = {
-    {128, 256, 64, 1}, {256, 512, 128, 1}, {264, 200, 64, 1}, {72, 136, 32, 2}, {8, 8, 64, 1}};
+const std::vector<problem> problems =
+    is_float8
+        ? std::vector<problem>{{128, 256, 64, 1}, {272, 208, 64, 1}, {80, 144, 32, 2}, {16, 16, 64, 1}}
+        : std::vector<problem>{
+              {128, 256, 64, 1}, {256, 512, 128, 1}, {264, 200, 64, 1}, {72, 136, 32, 2}, {8, 8, 64, 1}};
 
 // y and the mask, of a GEMM's forward, and what they should be.
 template <class Op, class LayoutD>
 struct forward_result {
-  forward_result(const data<LayoutD>& of, const std::vector<float>& x)
+  forward_result(const Op& op, const data<LayoutD>& of, const std::vector<float>& x)
       : shape(of.shape(Op::mask_bits)),
         mask_bytes(
             static_cast<std::size_t>(Op::mask_bits > 0 ? shape.rows * shape.mask_stride_bits / 8 : 16)),
@@ -234,7 +271,7 @@ struct forward_result {
         wanted_y(std::vector<storage>(of.size(), storage(7.0f))),
         wanted_mask(std::vector<uint8>(mask_bytes, 0xa5)) {
     const device_vector<float> on_device(x);
-    forward_elementwise<Op>(shape, on_device.data(), wanted_y.data(), wanted_mask.data());
+    forward_elementwise(op, shape, on_device.data(), wanted_y.data(), wanted_mask.data());
     succeed(cudaDeviceSynchronize());
   }
   void check() const {
@@ -260,15 +297,17 @@ auto mask_stride(const problem& p, const matrix_shape& s) {
   }
 }
 
-// The sums of dx over the rows of D, in double.
+// The sums of dx over the rows of a row-major D, over the columns of a column-major one, in double.
 template <class LayoutD>
-std::vector<double> column_sums(const data<LayoutD>& of, const std::vector<double>& dx) {
-  std::vector<double> sums(static_cast<std::size_t>(of.of.n));
+std::vector<double> bias_sums(const data<LayoutD>& of, const std::vector<double>& dx) {
+  constexpr bool is_row_major = std::is_same<LayoutD, row_major>::value;
+  std::vector<double> sums(static_cast<std::size_t>(is_row_major ? of.of.n : of.of.m));
   const int ld = leading<LayoutD>(of.of);
   for (int i = 0; i < of.of.m; ++i)
     for (int j = 0; j < of.of.n; ++j)
-      sums[j] += dx[std::is_same<LayoutD, row_major>::value ? static_cast<std::size_t>(i) * ld + j
-                                                            : static_cast<std::size_t>(j) * ld + i];
+      sums[is_row_major ? j : i] +=
+          dx[std::is_same<LayoutD, row_major>::value ? static_cast<std::size_t>(i) * ld + j
+                                                     : static_cast<std::size_t>(j) * ld + i];
   return sums;
 }
 
@@ -278,6 +317,7 @@ void check_nodes(const problem& p) {
   using stride = cutlass::gemm::TagToStrideC_t<LayoutD>;
   using tile = typename Schedule::tile;
   const data<LayoutD> of(p);
+  const op_with_memory<Op> fused, elementwise;
 
   // x = acc / 16 + bias
   using with_bias =
@@ -288,79 +328,154 @@ void check_nodes(const problem& p) {
                             storage, Schedule>;
   const std::vector<storage> bias = biases(p.n);
   const device_vector<storage> bias_on_device(bias);
-  forward_result<Op, LayoutD> forward(of, of.result(0.0625f, bias));
+  forward_result<Op, LayoutD> forward(elementwise.op(), of, of.result(0.0625f, bias));
   run<forward_gemm>(of, static_cast<const void*>(nullptr), forward.y.data(),
                     typename forward_gemm::epilogue::FusionCallbacks::Arguments{
                         {{{0.0625f}}, {}, {bias_on_device.data()}, {}},
-                        {Op{}, forward.mask.data(), mask_stride<LayoutD>(p, forward.shape)}});
+                        {fused.op(), forward.mask.data(), mask_stride<LayoutD>(p, forward.shape)}});
   forward.check();
+  CHECK(differences(fused.amax.host(), elementwise.amax.host()) == 0);
 
-  // dy = acc, y is C; and the sums over rows of dx.
+  // dy = acc, y is C; and the sums of dx.
+  using row_sums = fusion::Sm90RowReduction<cutlass::plus, cutlass::plus, cutlass::atomic_add, 0, tile,
+                                            float, float, nearest, cute::Stride<_0, _1, int64_t>>;
+  using column_sums = fusion::Sm90ColReduction<cutlass::plus, cutlass::plus, cutlass::plus, 0, tile, float,
+                                               float, nearest, cute::Stride<_1, _0, int64_t>>;
+  using sums_node = std::conditional_t<std::is_same<LayoutD, row_major>::value, row_sums, column_sums>;
   using backward_tree = fusion::Sm90EVT<epilogue::sm90_backward<Op, stride>, fusion::Sm90AccFetch,
                                         fusion::Sm90SrcFetch<storage>>;
-  using backward_gemm = gemm<
-      fusion::Sm90EVT<fusion::Sm90RowReduction<cutlass::plus, cutlass::plus, cutlass::atomic_add, 0, tile,
-                                               float, float, nearest, cute::Stride<_0, _1, int64_t>>,
-                      backward_tree>,
-      LayoutD, storage, storage, Schedule>;
+  using backward_gemm =
+      gemm<fusion::Sm90EVT<sums_node, backward_tree>, LayoutD, storage, gradient, Schedule>;
   const std::vector<float> dy = of.result(1, {});
   const device_vector<float> dy_on_device(dy);
-  const device_vector<storage> dx(std::vector<storage>(of.size(), storage(7.0f))),
-      wanted_dx(std::vector<storage>(of.size(), storage(7.0f)));
-  const device_vector<float> sums(static_cast<std::size_t>(p.n));
-  backward_elementwise<Op>(forward.shape, dy_on_device.data(), forward.wanted_y.data(),
-                           forward.wanted_mask.data(), wanted_dx.data());
+  const std::vector<gradient> sevens(of.size(), gradient(7.0f));
+  const device_vector<gradient> dx(sevens), wanted_dx(sevens);
+  const device_vector<float> sums(static_cast<std::size_t>(std::max(p.m, p.n)));
+  backward_elementwise(elementwise.op(), forward.shape, dy_on_device.data(), forward.wanted_y.data(),
+                       forward.wanted_mask.data(), wanted_dx.data());
   run<backward_gemm>(
       of, forward.wanted_y.data(), dx.data(),
       typename backward_gemm::epilogue::FusionCallbacks::Arguments{
-          {{}, {}, {Op{}, forward.wanted_mask.data(), mask_stride<LayoutD>(p, forward.shape)}},
+          {{}, {}, {fused.op(), forward.wanted_mask.data(), mask_stride<LayoutD>(p, forward.shape)}},
           {sums.data()}});
   CHECK(differences(dx.host(), wanted_dx.host()) == 0);
   if (p.batches > 1) return;
   // dx before rounding, on the host: |dx| <= 2 |dy|, and what the host's arithmetic differs by.
   std::vector<double> exact(of.size());
-  const std::vector<storage> rounded = wanted_dx.host();
+  const std::vector<gradient> rounded = wanted_dx.host();
   for (std::size_t i = 0; i < exact.size(); ++i) exact[i] = static_cast<float>(rounded[i]);
-  const std::vector<double> want = column_sums(of, exact);
+  const std::vector<double> want = bias_sums(of, exact);
   std::vector<double> magnitude(exact);
   for (double& e : magnitude) e = std::fabs(e);
-  const std::vector<double> bound = column_sums(of, magnitude);
+  const std::vector<double> bound = bias_sums(of, magnitude);
   const std::vector<float> got = sums.host();
-  const double ulp = std::pow(2.0, -storage_traits<storage>::format::mantissa_bits);
-  for (int j = 0; j < p.n; ++j) CHECK(std::fabs(got[j] - want[j]) <= ulp * bound[j] + 1e-6);
+  const double ulp = std::pow(2.0, -storage_traits<gradient>::format::mantissa_bits);
+  for (std::size_t j = 0; j < want.size(); ++j) CHECK(std::fabs(got[j] - want[j]) <= ulp * bound[j] + 1e-6);
 }
+
+template <class Op, class LayoutD, class Schedule>
+void check_all() {
+  for (const problem& p : problems) check_nodes<Op, LayoutD, Schedule>(p);
+}
+
+template <class Activation, class Storage, class Packing>
+using packed_op = inverted<Activation, Storage, Packing, packed, packed>;
+
+// Templates, so that what a type has not is not looked at.
+#if INVACT_TEST_PART == 1
+template <class Storage>
+void check_part() {
+  if constexpr (is_float8) {
+    check_all<scaled<gelu, Storage>, row_major, ping_pong>();
+  } else {
+    check_all<inverted<gelu, Storage>, row_major, ping_pong>();
+    check_all<inverted<silu, Storage>, row_major, cooperative>();
+  }
+  if constexpr (is_bfloat16<Storage>) {
+    check_all<packed_op<gelu, Storage, bitmask>, row_major, large_epilogue>();
+    check_all<packed_op<silu, Storage, mantissa_bit>, row_major, ping_pong>();
+  }
+}
+#elif INVACT_TEST_PART == 2
+template <class Storage>
+void check_part() {
+  if constexpr (is_float8) {
+    check_all<scaled<silu, Storage>, column_major, ping_pong>();
+  } else {
+    check_all<inverted<gelu, Storage>, column_major, ping_pong>();
+    check_all<inverted<mish, Storage>, column_major, cooperative>();
+  }
+  if constexpr (is_bfloat16<Storage>)
+    check_all<packed_op<gelu, Storage, bitmask>, column_major, ping_pong>();
+}
+#elif INVACT_TEST_PART == 3
+template <class Storage>
+void check_part() {
+  if constexpr (is_float8) {
+    check_all<scaled<gelu, Storage, refined_bitmask<4>>, row_major, ping_pong>();
+  } else {
+    check_all<inverted<gelu, Storage, refined_bitmask<2>>, row_major, ping_pong>();
+    check_all<inverted<gelu, Storage, refined_bitmask<4>>, column_major, ping_pong>();
+  }
+}
+#endif
 
 }  // namespace
 
 #if INVACT_TEST_PART == 1
-TEST_CASE("row-major D: the nodes write and read what the elementwise kernels do") {
-  for (const problem& p : problems) check_nodes<inverted<gelu, storage>, row_major, ping_pong>(p);
-  for (const problem& p : problems) check_nodes<inverted<silu, storage>, row_major, cooperative>(p);
+TEST_CASE(INVACT_TEST_STORAGE_NAME ": row-major D: the nodes write and read what the elementwise kernels do") {
+  check_part<storage>();
 }
 #elif INVACT_TEST_PART == 2
-TEST_CASE("column-major D: the nodes write and read what the elementwise kernels do") {
-  for (const problem& p : problems) check_nodes<inverted<gelu, storage>, column_major, ping_pong>(p);
-  for (const problem& p : problems) check_nodes<inverted<mish, storage>, column_major, cooperative>(p);
+TEST_CASE(INVACT_TEST_STORAGE_NAME ": column-major D: the nodes write and read what the elementwise kernels do") {
+  check_part<storage>();
 }
 #elif INVACT_TEST_PART == 3
-TEST_CASE("refined masks: the nodes write and read what the elementwise kernels do") {
-  for (const problem& p : problems)
-    check_nodes<inverted<gelu, storage, refined_bitmask<2>>, row_major, ping_pong>(p);
-  for (const problem& p : problems)
-    check_nodes<inverted<gelu, storage, refined_bitmask<4>>, column_major, ping_pong>(p);
+TEST_CASE(INVACT_TEST_STORAGE_NAME ": refined masks: the nodes write and read what the elementwise kernels do") {
+  check_part<storage>();
+}
+#elif INVACT_TEST_PART == 4
+TEST_CASE(INVACT_TEST_STORAGE_NAME ": a node's misuse is Status::kInvalid, and can_implement() of its adapter says so") {
+  using op = inverted<swish, storage>;
+  using stride = cutlass::gemm::TagToStrideC_t<row_major>;
+  using tree = fusion::Sm90EVT<epilogue::sm90_forward<op, stride>, fusion::Sm90AccFetch>;
+  using device_gemm = typename gemm<tree, row_major, void, storage, ping_pong>::device;
+  const problem p{128, 256, 64, 1};
+  const device_vector<factor> a(std::vector<factor>(128 * 64)), b(std::vector<factor>(256 * 64));
+  const device_vector<storage> d(std::vector<storage>(128 * 272));
+  const device_vector<uint8> mask(std::size_t{128 * 32 + 16});
+  const auto status = [&](const op& o, uint8* bits, int64 row, int64 batch) {
+    typename device_gemm::Arguments arguments{
+        cutlass::gemm::GemmUniversalMode::kGemm,
+        {p.m, p.n, p.k, 1},
+        {a.data(), {int64{p.k}, _1{}, 0}, b.data(), {int64{p.k}, _1{}, 0}},
+        {{{}, {o, bits, stride{row, _1{}, batch}}},
+         nullptr,
+         stride_of_d<row_major>(p),
+         d.data(),
+         stride_of_d<row_major>(p)}};
+    return device_gemm::can_implement(arguments);
+  };
+  CHECK(status(op{}, mask.data(), 256, 0) == cutlass::Status::kSuccess);
+  CHECK(status(op{}, nullptr, 256, 0) == cutlass::Status::kInvalid);
+  CHECK(status(op{}, mask.data() + 8, 256, 0) == cutlass::Status::kInvalid);  // not aligned to 16 bytes
+  CHECK(status(op{}, mask.data(), 264, 0) == cutlass::Status::kInvalid);      // not a multiple of 128
+  CHECK(status(op{}, mask.data(), 128, 0) == cutlass::Status::kInvalid);      // shorter than a row
+  CHECK(status(op{}, mask.data(), 256, 64) == cutlass::Status::kInvalid);
+  CHECK(status(op{swish{-1.0f}}, mask.data(), 256, 0) == cutlass::Status::kInvalid);
 }
 #elif INVACT_TEST_PART == 0
-TEST_CASE("stock operations with the functors write and read what the elementwise kernels do") {
-  using op = inverted<gelu, storage, mantissa_bit>;
+template <class op>
+void check_stock() {
   for (const problem& p : problems) {
     INFO(p.m << " x " << p.n << " x " << p.k << ", " << p.batches);
     const data<row_major> of(p);
-    using forward_gemm =
-        gemm<fusion::LinCombPerColBiasEltAct<epilogue::forward<op>::functor, storage, float, storage, void>,
-             row_major, void, storage, ping_pong>;
+    using forward_gemm = gemm<fusion::LinCombPerColBiasEltAct<epilogue::forward<op>::template functor,
+                                                              storage, float, storage, void>,
+                              row_major, void, storage, ping_pong>;
     const std::vector<storage> bias = biases(p.n);
     const device_vector<storage> bias_on_device(bias);
-    forward_result<op, row_major> forward(of, of.result(0.0625f, bias));
+    forward_result<op, row_major> forward(op{}, of, of.result(0.0625f, bias));
     typename forward_gemm::epilogue::FusionCallbacks::Arguments with_bias;
     with_bias.alpha = 0.0625f;
     with_bias.bias_ptr = bias_on_device.data();
@@ -368,16 +483,16 @@ TEST_CASE("stock operations with the functors write and read what the elementwis
     forward.check();
 
     using backward_gemm =
-        gemm<fusion::LinCombDeEltActDePerRowBias<row_major, epilogue::backward<op>::functor, storage, float,
-                                                 storage, float, void>,
+        gemm<fusion::LinCombDeEltActDePerRowBias<row_major, epilogue::backward<op>::template functor,
+                                                 storage, float, storage, float, void>,
              row_major, void, storage, ping_pong>;
     const std::vector<float> dy = of.result(1, {});
     const device_vector<float> dy_on_device(dy);
     const device_vector<storage> dx(std::vector<storage>(of.size(), storage(7.0f))),
         wanted_dx(std::vector<storage>(of.size(), storage(7.0f)));
     const device_vector<float> sums(static_cast<std::size_t>(p.m));
-    backward_elementwise<op>(forward.shape, dy_on_device.data(), forward.wanted_y.data(), nullptr,
-                             wanted_dx.data());
+    backward_elementwise(op{}, forward.shape, dy_on_device.data(), forward.wanted_y.data(), nullptr,
+                         wanted_dx.data());
     typename backward_gemm::epilogue::FusionCallbacks::Arguments with_y;
     with_y.aux_ptr = forward.wanted_y.data();
     with_y.dAux = stride_of_d<row_major>(p);
@@ -385,5 +500,13 @@ TEST_CASE("stock operations with the functors write and read what the elementwis
     run<backward_gemm>(of, static_cast<const void*>(nullptr), dx.data(), with_y);
     CHECK(differences(dx.host(), wanted_dx.host()) == 0);
   }
+}
+template <class Storage>
+void check_stock_of() {
+  check_stock<inverted<gelu, Storage, mantissa_bit>>();
+  if constexpr (is_bfloat16<Storage>) check_stock<packed_op<gelu, Storage, mantissa_bit>>();
+}
+TEST_CASE(INVACT_TEST_STORAGE_NAME ": stock operations with the functors write and read what the elementwise kernels do") {
+  check_stock_of<storage>();
 }
 #endif

@@ -70,14 +70,15 @@ using stored_array =
 
 // Whether two elements are computed at once: of ops with packed parts.
 template <class Op, class = void>
-inline constexpr bool forwards_pairs = false;
+inline constexpr bool encodes_pairs = false;
 template <class Op>
-inline constexpr bool forwards_pairs<Op, invact::detail::void_t<decltype(Op::forwards_pairs)>> = Op::forwards_pairs;
+inline constexpr bool encodes_pairs<Op, invact::detail::void_t<decltype(Op::encodes_pairs)>> =
+    Op::encodes_pairs;
 template <class Op, class = void>
-inline constexpr bool backwards_pairs = false;
+inline constexpr bool decodes_pairs = false;
 template <class Op>
-inline constexpr bool backwards_pairs<Op, invact::detail::void_t<decltype(Op::backwards_pairs)>> =
-    Op::backwards_pairs;
+inline constexpr bool decodes_pairs<Op, invact::detail::void_t<decltype(Op::decodes_pairs)>> =
+    Op::decodes_pairs;
 
 // Of two floats that are bfloat16 numbers. Left to the compiler, which knows how CUTLASS made them of such a word.
 INVACT_FUNCTION uint32 bfloat16_codes(float first, float second) {
@@ -126,7 +127,7 @@ struct forward_functor<Op, ::cutlass::Array<float, N>> {
 
  private:
   INVACT_FUNCTION static stored_array<storage, N> apply(const ::cutlass::Array<float, N>& x, const Op& op) {
-    if constexpr (forwards_pairs<Op> && N % 2 == 0) {
+    if constexpr (encodes_pairs<Op> && N % 2 == 0) {
       fragment<uint32, N / 2> words;
       INVACT_UNROLL
       for (int i = 0; i < N; i += 2) words[i / 2] = op.forward_pair(x[i], x[i + 1]).codes;
@@ -173,12 +174,21 @@ struct backward_functor<Op, ::cutlass::Array<float, N>> {
  private:
   INVACT_FUNCTION static array apply(const array& dy, const array& y, const Op& op) {
     array dx;
-    if constexpr (backwards_pairs<Op> && N % 2 == 0) {
+    if constexpr (decodes_pairs<Op> && N % 2 == 0) {
+      // As many at a time as there are registers for.
+      constexpr int group = N % 16 == 0 ? 16 : 2;
       INVACT_UNROLL
-      for (int i = 0; i < N; i += 2) {
-        const auto both = op.backward_pair(dy[i], dy[i + 1], bfloat16_codes(y[i], y[i + 1]));
-        dx[i] = both[0];
-        dx[i + 1] = both[1];
+      for (int from = 0; from < N; from += group) {
+        fragment<float, group> of_group;
+        fragment<uint32, group / 2> codes;
+        INVACT_UNROLL
+        for (int i = 0; i < group; ++i) {
+          of_group[i] = dy[from + i];
+          if (i % 2 == 0) codes[i / 2] = bfloat16_codes(y[from + i], y[from + i + 1]);
+        }
+        of_group = op.backward_pairs(of_group, codes);
+        INVACT_UNROLL
+        for (int i = 0; i < group; ++i) dx[from + i] = of_group[i];
       }
     } else {
       INVACT_UNROLL

@@ -28,9 +28,10 @@ namespace epilogue {
 template <class Op, class ElementOutput_, int Count, class ElementAccumulator_ = float>
 class linear_combination_backward {
   using checked = detail::check_functor<Op>;
-  static_assert(invact::detail::is_same_v<typename checked::storage, ElementOutput_>,
-                "invact::epilogue::linear_combination_backward: CUTLASS reads C in ElementOutput: it must be "
-                "Op's storage type");
+  static_assert(
+      invact::detail::is_same_v<typename checked::storage, ElementOutput_>,
+      "invact::epilogue::linear_combination_backward: CUTLASS reads C in ElementOutput: it must be "
+      "Op's storage type");
 
  public:
   // What CUTLASS reads of an output operator.

@@ -80,21 +80,20 @@ struct sm90_mask_node {
   const Params* params = nullptr;
 };
 
-// `bits` bits of a row of the mask, at most Most, which begin at a byte. Most of them begin at a multiple of Most.
+// Bits of a row of the mask. A row has as many as its stride says, so that runs of 16 and 32 can be read whole.
 template <int Most>
-CUTLASS_DEVICE uint32 load_bits(const uint8* from, int bits) {
+CUTLASS_DEVICE uint32 load_bits(const uint8* from) {
   static_assert(Most == 8 || Most == 16 || Most == 32, "a run has 8, 16 or 32 bits");
   if constexpr (Most == 32) {
-    if (bits == Most) return *reinterpret_cast<const uint32*>(from);
+    return *reinterpret_cast<const uint32*>(from);
   } else if constexpr (Most == 16) {
-    if (bits == Most) return *reinterpret_cast<const uint16*>(from);
+    return *reinterpret_cast<const uint16*>(from);
+  } else {
+    return *from;
   }
-  uint32 value = 0;
-  for (int i = 0; 8 * i < bits; ++i) value |= static_cast<uint32>(from[i]) << (8 * i);
-  return value;
 }
 
-// What is stored behind the last bit in its byte is zero.
+// `bits` of them. What is stored behind the last bit in its byte is zero, and nothing behind that byte.
 template <int Most>
 CUTLASS_DEVICE void store_bits(uint8* to, uint32 value, int bits) {
   static_assert(Most == 8 || Most == 16 || Most == 32, "a run has 8, 16 or 32 bits");
@@ -104,6 +103,7 @@ CUTLASS_DEVICE void store_bits(uint8* to, uint32 value, int bits) {
     *reinterpret_cast<uint16*>(to) = static_cast<uint16>(value);
   } else {
     value &= 0xffffffffu >> (32 - bits);
+    CUTLASS_PRAGMA_NO_UNROLL
     for (int i = 0; 8 * i < bits; ++i) to[i] = static_cast<uint8>(value >> (8 * i));
   }
 }
@@ -128,7 +128,8 @@ struct tile_mask {
   Coordinates coordinates;
   Residue residue;  // the end of the problem, from the thread's first element on
   uint32 words[Pieces::words] = {};
-  uint32 pairs[Pieces::pair_words] = {};  // of ops that compute pairs, in place of words while elements are visited
+  uint32 pairs[Pieces::pair_words] =
+      {};  // of ops that compute pairs, in place of words while elements are visited
 
   CUTLASS_DEVICE auto coordinate(int v, int epi_m, int epi_n) const {
     return coordinates(::cute::_, ::cute::_, ::cute::_, epi_m, epi_n)(v);
@@ -152,22 +153,28 @@ struct tile_mask {
   }
 
   // Calls access(bytes, bits, word, shift, row, column) for each run of this lane that exists, as far as it does: it
-  // begins at bit `shift` of a word, and at (row, column) of the tile.
+  // begins at bit `shift` of a word, and at (row, column) of the tile. A run lies as far from the lane's first one as from
+  // lane 0's, so all addresses are one and multiples of the stride.
   template <class Access>
   CUTLASS_DEVICE void for_each_run(const Access& access) {
+    constexpr bool m_major = is_m_major<StrideMNL>;
+    const auto mine = Pieces::run_position(0, 0, lane, warp);
+    const int row = first_m + mine.row, column = first_n + mine.column;
+    Byte* const first = batch + (m_major ? column * stride + int64{row} * Pieces::bits
+                                         : row * stride + int64{column} * Pieces::bits) /
+                                    8;
+    const int64 stride_bytes = stride / 8;
     CUTLASS_PRAGMA_UNROLL
     for (int i = 0; i < Pieces::words; ++i) {
       CUTLASS_PRAGMA_UNROLL
       for (int run = 0; run < Pieces::runs; ++run) {
-        const auto at = Pieces::run_position(i, run, lane, warp);
-        const int row = first_m + at.row, column = first_n + at.column;
-        const int count = is_m_major<StrideMNL> ? existing(m, row, Pieces::elements)
-                                                : existing(n, column, Pieces::elements);
-        if (count == 0 || (is_m_major<StrideMNL> ? column >= n : row >= m)) continue;
-        const int64 bit = is_m_major<StrideMNL> ? column * stride + int64{row} * Pieces::bits
-                                                : row * stride + int64{column} * Pieces::bits;
-        access(batch + bit / 8, count * Pieces::bits, words[i], run * Pieces::elements * Pieces::bits,
-               at.row, at.column);
+        const auto at = Pieces::run_position(i, run, 0, 0);
+        const int across = m_major ? at.column : at.row, along = m_major ? at.row : at.column;
+        const int count = m_major ? existing(m, row + at.row, Pieces::elements)
+                                  : existing(n, column + at.column, Pieces::elements);
+        if (count == 0 || (m_major ? column + at.column >= n : row + at.row >= m)) continue;
+        access(first + across * stride_bytes + along * Pieces::bits / 8, count * Pieces::bits, words[i],
+               run * Pieces::elements * Pieces::bits, mine.row + at.row, mine.column + at.column);
       }
     }
   }

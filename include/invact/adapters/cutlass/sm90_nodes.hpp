@@ -18,7 +18,8 @@
 //             for a column-major one.
 // Arguments   {op, ptr_mask, stride}. ptr_mask is aligned to 16 bytes; strides are multiples of 128 bits, as those of
 //             cuBLASLt's ReLU masks are, and cover a row; the op is valid, and its scale no null pointer. Else
-//             can_implement() is false, which GemmUniversalAdapter returns as Status::kInvalid.
+//             can_implement() is false, which GemmUniversalAdapter returns as Status::kInvalid. The last row too has
+//             as many bits as the stride says: they may be read.
 //
 // sm90_forward takes x, what the rest of the epilogue computed, from its child, and passes y on, in Op's storage type,
 // which D's must be. It writes whole bytes of mask rows, with zeros behind the last element, and none behind them. An op
@@ -62,7 +63,7 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
       static_assert(N % 2 == 0, "invact::epilogue::sm90_forward: wgmma's accumulators come in pairs");
       const auto as_float = ::cutlass::NumericArrayConverter<float, ElementX, N>{}(x);
       visited |= 1u << subtile(epi_m, epi_n);
-      if constexpr (detail::forwards_pairs<Op>) {
+      if constexpr (detail::encodes_pairs<Op>) {
         return visit_pairs(epi_v, epi_m, epi_n, as_float);
       } else {
         return visit_elements(epi_v, epi_m, epi_n, as_float);
@@ -71,7 +72,7 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
 
     CUTLASS_DEVICE void end() {
       if constexpr (Op::mask_bits > 0) {
-        if constexpr (detail::forwards_pairs<Op>) mask.from_pairs();
+        if constexpr (detail::encodes_pairs<Op>) mask.from_pairs();
         mask.transpose();
         mask.for_each_run([&](uint8* to, int bits, uint32 word, int shift, int row, int column) {
           constexpr int most = TileMask::pieces::elements * Op::mask_bits;
@@ -172,13 +173,13 @@ struct sm90_backward : detail::sm90_mask_node<Op, StrideMNL, const uint8> {
 
     CUTLASS_DEVICE void begin() {
       if constexpr (Op::mask_bits > 0) {
-        mask.for_each_run([&](const uint8* from, int bits, uint32& word, int shift, int, int) {
+        mask.for_each_run([&](const uint8* from, int, uint32& word, int shift, int, int) {
           constexpr int most = TileMask::pieces::elements * Op::mask_bits;
-          word |= detail::load_bits<most>(from, bits) << (most == 32 ? 0 : shift);
+          word |= detail::load_bits<most>(from) << (most == 32 ? 0 : shift);
         });
         // Its own inverse.
         mask.transpose();
-        if constexpr (detail::backwards_pairs<Op>) mask.to_pairs();
+        if constexpr (detail::decodes_pairs<Op>) mask.to_pairs();
       }
     }
 
@@ -189,20 +190,28 @@ struct sm90_backward : detail::sm90_mask_node<Op, StrideMNL, const uint8> {
                                                     const ::cutlass::Array<ElementY, N>& y) {
       const auto as_float = ::cutlass::NumericArrayConverter<float, ElementDy, N>{}(dy);
       ::cutlass::Array<float, N> dx;
-      if constexpr (detail::backwards_pairs<Op>) {
+      if constexpr (detail::decodes_pairs<Op>) {
         static_assert(N % 2 == 0, "invact::epilogue::sm90_backward: wgmma's accumulators come in pairs");
         const fragment<uint32, N / 2> codes = words_of(y);
+        constexpr int group = N % 16 == 0 ? 16 : 2;
         CUTLASS_PRAGMA_UNROLL
-        for (int i = 0; i < N; i += 2) {
-          uint32 pieces = 0;
-          if constexpr (Op::mask_bits > 0) {
-            const auto at = mask.coordinate(epi_v * N + i, epi_m, epi_n);
-            const auto place = TileMask::pieces::pair_place(::cute::get<0>(at), ::cute::get<1>(at));
-            pieces = mask.pairs[place.index] << (15 - place.shift);
+        for (int from = 0; from < N; from += group) {
+          fragment<float, group> of_group;
+          fragment<uint32, group / 2> of_codes, pieces{};
+          CUTLASS_PRAGMA_UNROLL
+          for (int i = 0; i < group; ++i) {
+            of_group[i] = as_float[from + i];
+            if (i % 2 == 1) continue;
+            of_codes[i / 2] = codes[(from + i) / 2];
+            if constexpr (Op::mask_bits > 0) {
+              const auto at = mask.coordinate(epi_v * N + from + i, epi_m, epi_n);
+              const auto place = TileMask::pieces::pair_place(::cute::get<0>(at), ::cute::get<1>(at));
+              pieces[i / 2] = mask.pairs[place.index] << (15 - place.shift);
+            }
           }
-          const auto both = op.backward_pair(as_float[i], as_float[i + 1], codes[i / 2], pieces);
-          dx[i] = both[0];
-          dx[i + 1] = both[1];
+          of_group = op.backward_pairs(of_group, of_codes, pieces);
+          CUTLASS_PRAGMA_UNROLL
+          for (int i = 0; i < group; ++i) dx[from + i] = of_group[i];
         }
       } else {
         CUTLASS_PRAGMA_UNROLL
