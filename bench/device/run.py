@@ -5,12 +5,12 @@
 
 Configures (preset gpu) and builds into DIR, build/gpu if not given; then the tests labelled gpu, compute-sanitizer on
 a part of them, the benchmarks, PyTorch beside them where it is installed, and ncu where it is. Writes
-RESULTS/DATE-GPU.md, RESULTS being bench/results if not given, with the tables and whether each target is met; what
-the programs printed stays in DIR/run.
+RESULTS/DATE-GPU.md, RESULTS being bench/results if not given, with the tables and whether each target is met, and what
+the programs with CUTLASS printed into DATE-GPU-gemm.md; what all printed stays in DIR/run.
 
 The results carry `git rev-parse HEAD:include`; where git cannot say that, --stamp is required. --quick, for
 trying it out: bfloat16 only, 10 rounds (PyTorch's 30, at 2^29 alone), memcheck alone of the sanitizers, no launch
-policies, no torch.compile and no ncu.
+policies, no GEMMs, no torch.compile and no ncu.
 
 A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed or there is no stamp, 77
 without a GPU. A target that is not met is no failure: the table says so.
@@ -174,7 +174,7 @@ def build(steps, folder, jobs):
         if status != 0:
             raise Failed(f"configure: {tail(output)}")
     output, status = steps.command(
-        "build", ["cmake", "--build", folder, "--target", "invact_gpu_programs", "-j", str(jobs)], 400, cwd=ROOT,
+        "build", ["cmake", "--build", folder, "--target", "invact_gpu_programs", "-j", str(jobs)], 1500, cwd=ROOT,
         env=environment)
     if status != 0:
         raise Failed(tail(output))
@@ -242,13 +242,17 @@ def benchmark(steps, program, *arguments):
     return rows, f"{len(rows)} rows"
 
 
-def launch_policies(steps, program):
-    output, status = steps.command("launch_policies", [program], 120)
+def printed(steps, program, limit):
+    """What a program prints: Markdown."""
+    if not program.exists():
+        raise Skipped(f"{program.name} is not built: no CUTLASS or no cuBLASLt")
+    output, status = steps.command(program.name, [program], limit)
     if status == SKIPPED:
         raise Skipped(reason(output))
     if status != 0:
         raise Failed(tail(output))
-    return output.strip(), "ok"
+    # A line that was written over, as of progress, is as good as its last.
+    return "\n".join(line.split("\r")[-1] for line in output.strip().splitlines()), "ok"
 
 
 def pytorch(steps, folder, arguments):
@@ -546,13 +550,25 @@ def main():
     torch = steps.run("PyTorch", lambda: pytorch(steps, folder, ["--quick"] if options.quick else []))
     policies = figures = None
     if not options.quick:
-        policies = steps.run("launch policies", lambda: launch_policies(steps, programs / "device_launch_policy_bench"))
+        policies = steps.run("launch policies",
+                             lambda: printed(steps, programs / "device_launch_policy_bench", 120))
         figures = steps.run("ncu", lambda: dram(steps, programs / "device_elementwise_bench"))
+
+    gemm = mlp = None
+    if not options.quick:
+        gemm = steps.run("GEMM epilogues", lambda: printed(steps, programs / "gemm_bench", 300))
+        mlp = steps.run("MLP block", lambda: printed(steps, folder / "examples/cutlass_mlp/cutlass_mlp", 120))
 
     results = Results(rows, torch, figures)
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     path = options.results / f"{context['date']}-{slug}{'-quick' if options.quick else ''}.md"
     path.write_text(report(context, steps, results, shapes, catalogue, policies, torch, storages), encoding="utf-8")
+    if gemm or mlp:
+        head = [f"# {name}, {context['date']}", "",
+                f"Driver {driver}, {context['cuda']}; `git rev-parse HEAD:include`: {context['stamp']}.", ""]
+        parts = [f"#{line}" if line.startswith("#") else line for text in (gemm, mlp) if text for line in
+                 [*text.splitlines(), ""]]
+        (options.results / f"{context['date']}-{slug}-gemm.md").write_text("\n".join(head + parts), encoding="utf-8")
     for line in targets(results, catalogue, storages):
         print(line)
     steps.say(f"{'FAILED steps: see above' if steps.failed else 'no step failed'}; {path}")

@@ -11,7 +11,7 @@ namespace fusion = cutlass::epilogue::fusion;
 constexpr auto nearest = cutlass::FloatRoundStyle::round_to_nearest;
 
 struct variant {
-  using op = invact::inverted<invact::gelu, element>;
+  using op = invact::inverted<invact::gelu, element, invact::bitmask, invact::packed, invact::packed>;
   using per_row = cute::Stride<cute::_1, cute::_0, int64_t>;
 
   using with_bias =

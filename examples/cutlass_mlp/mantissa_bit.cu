@@ -10,7 +10,7 @@ namespace {
 namespace fusion = cutlass::epilogue::fusion;
 
 struct variant {
-  using op = invact::inverted<invact::gelu, element, invact::mantissa_bit>;
+  using op = invact::inverted<invact::gelu, element, invact::mantissa_bit, invact::packed, invact::packed>;
   using forward_gemm = epilogue_gemm<fusion::LinCombPerRowBiasEltAct<invact::epilogue::forward<op>::functor,
                                                                      element, float, element, void>,
                                      row_major, void>;

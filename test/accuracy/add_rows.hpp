@@ -32,8 +32,10 @@ class row_maker {
  public:
   template <class Activation>
   void add(const char* activation) {
+#if !INVACT_TEST_ONLY_BFLOAT16
     add_storage<Activation, float>(activation, "float");
     add_storage<Activation, invact::binary16>(activation, "binary16");
+#endif
     add_storage<Activation, invact::bfloat16>(activation, "bfloat16");
   }
 
@@ -89,6 +91,11 @@ class row_maker {
     add_op<inverted<Activation, Storage, Packing>>(activation, storage, shown, "accurate");
     if constexpr (!invact::detail::is_same_v<quick, fast> && !invact::detail::is_same_v<quick, precise>)
       add_op<inverted<Activation, Storage, Packing, fast>>(activation, storage, shown, "fast");
+    // Of its gradients: the forwards are in test/approx/packed_test.cpp.
+    if constexpr (!invact::detail::is_same_v<
+                      typename select_approximant<packed, Activation, format, Packing::template spent_bits<bits>>::type,
+                      packed>)
+      add_op<inverted<Activation, Storage, Packing, packed>>(activation, storage, shown, "packed");
   }
 
   // FP8 storage: several scales, and one for other parameters.
@@ -142,7 +149,8 @@ std::vector<row> plain_rows() {
 template <class Backend>
 std::vector<row> cell_rows() {
   row_maker<Backend> maker;
-#if INVACT_FULL_MATRIX
+#if INVACT_TEST_ONLY_BFLOAT16
+#elif INVACT_FULL_MATRIX
 #define INVACT_ADD(name)                                                       \
   maker.template add_cells<invact::name, invact::float8_e4m3>(#name, "e4m3");  \
   maker.template add_cells<invact::name, invact::float8_e5m2>(#name, "e5m2");  \

@@ -85,6 +85,7 @@ std::vector<std::string> broken_promises(const row& r, const variant& v, const r
       : r.packing == "refined_bitmask_2" ? (is_e5m2 ? bounds::two_bits_e5m2 : bounds::two_bits)
       : r.storage == "e4m3"              ? bounds::accurate_e4m3
       : is_e5m2                          ? bounds::accurate_e5m2
+      : r.approximant == "packed"        ? bounds::packed_bfloat16
       : r.approximant == "fast"          ? (is_bfloat16 ? bounds::fast_bfloat16 : bounds::fast_binary16)
       : !is_bfloat16                     ? bounds::accurate_binary16
       : in_mantissa                      ? bounds::accurate_bfloat16_mantissa_bit
@@ -133,7 +134,8 @@ std::vector<std::string> broken_corners(const row& r, const variant& v, bool flu
   const double limit_error = r.is_float8()
                                  ? 1e-3 + bounds::accurate_e5m2.largest *
                                               reference::error_floor(reference::cells(f, r.format)).largest
-                                 : 1e-3;
+                             : r.approximant == "packed" ? bounds::packed_end
+                                                         : 1e-3;
   // Infinities are the limits: what the largest number gives, or infinite where that would overflow.
   x = {from_bits(0xff800000u), from_bits(0x7f800000u), from_bits(0xff7fffffu), from_bits(0x7f7fffffu)};
   v.run.forward(x, y, piece);

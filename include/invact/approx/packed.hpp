@@ -55,8 +55,8 @@ inline constexpr uint32 half_of_halves = 0x38003800u, one_of_halves = 0x3c003c00
 //                both halves, the smallest half that is not below the stationary point.
 // Storage        bfloat16.
 // Cost           five instructions an element and one for the pieces of two; one special function for two.
-// Largest error  5e-4 |x|, but for small x and right of the minimum 1 ULP of bfloat16, the last rounding's 0.5
-//                included: see Table.
+// Largest error  1e-3 |x|; for x > -1 1.2 ULP of bfloat16, the last rounding's 0.5 included. Farther left y keeps its
+//                order of magnitude down to 2^-11, and vanishes below.
 // NaN/inf/0      NaN; +inf; NaN for -inf, as the product of infinity and 0 is; the zero of x's sign. -0 where the
 //                hyperbolic tangent has reached -1.
 template <class Table>

@@ -76,6 +76,9 @@ void check() {
         inverse_wrong += after.after(lane) != before.words[lane];
         for (int run = 0; run < pieces::runs; ++run) {
           const auto at = pieces::run_position(index, run, lane, warp);
+          // As far from the lane's first one as from lane 0's.
+          const auto mine = pieces::run_position(0, 0, lane, warp), step = pieces::run_position(index, run, 0, 0);
+          wrong += at.row != mine.row + step.row || at.column != mine.column + step.column;
           // So that a run is stored as one word.
           REQUIRE((IsMMajor ? at.row : at.column) % pieces::elements == 0);
           for (int e = 0; e < pieces::elements; ++e) {
@@ -92,6 +95,38 @@ void check() {
   CHECK(wrong == 0);
   CHECK(inverse_wrong == 0);
   CHECK(found == std::vector<int>(TileM * TileN, 1));
+}
+
+// A thread's registers, its bits put in one by one, and two by two.
+template <bool IsMMajor, int TileM, int TileN, int Threads>
+void check_pairs() {
+  INFO("M-major " << IsMMajor << ", " << TileM << " x " << TileN << ", " << Threads);
+  using pieces = accumulator_pieces<1, IsMMajor, TileM, TileN, Threads>;
+  uint32 words[pieces::words] = {}, pairs[pieces::pair_words] = {}, again[pieces::pair_words] = {}, state = 1;
+  for (int block = 0; block < TileM; block += 16 * pieces::warps) {
+    for (int row = block; row <= block + 8; row += 8) {
+      for (int column = 0; column < TileN; column += 8) {
+        state = state * 1664525u + 1013904223u;
+        const uint32 first = state >> 30 & 1u, second = state >> 31;
+        const auto a = pieces::place(row, column), b = pieces::place(row, column + 1);
+        words[a.index] |= first << a.shift;
+        words[b.index] |= second << b.shift;
+        const auto p = pieces::pair_place(row, column);
+        REQUIRE(p.shift < 16);
+        // All ones in the half of an element on piece 1.
+        pairs[p.index] |= (first * 0xffffu | second * 0xffff0000u) & (0x00010001u << p.shift);
+      }
+    }
+  }
+  int wrong = 0;
+  for (int i = 0; i < pieces::words; ++i) {
+    wrong += pieces::from_pairs(pairs, i) != words[i];
+    pieces::to_pairs(words[i], again, i);
+  }
+  // Of two registers for one, bits at odd places are not looked at.
+  const uint32 used = IsMMajor ? 0xffffffffu : 0x55555555u;
+  for (int i = 0; i < pieces::pair_words; ++i) wrong += ((again[i] ^ pairs[i]) & used) != 0;
+  CHECK(wrong == 0);
 }
 
 template <int Bits, bool IsMMajor>
@@ -111,6 +146,15 @@ TEST_CASE("mask bits collected from accumulators become rows of the mask, and ba
   check_tiles<1, true>();
   check_tiles<2, true>();
   check_tiles<4, true>();
+}
+
+TEST_CASE("bits collected in pairs are those collected one by one, and back") {
+  check_pairs<false, 64, 64, 128>();
+  check_pairs<false, 128, 128, 128>();
+  check_pairs<false, 256, 128, 256>();
+  check_pairs<true, 64, 64, 128>();
+  check_pairs<true, 128, 128, 128>();
+  check_pairs<true, 128, 256, 256>();
 }
 
 TEST_CASE("a run at the end of a row of the mask is as long as the row") {

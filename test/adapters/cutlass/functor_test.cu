@@ -57,10 +57,11 @@ auto call(const Inputs&... inputs) {
 }
 
 // Own is the library's type of the same format, so that the op is compiled from other types than the functor's.
-template <class Activation, class Storage, class Own>
+template <class Activation, class Storage, class Own, class Approximant = accurate,
+          class Evaluator = default_evaluator>
 void check(const char* name) {
-  using op = inverted<Activation, Storage, mantissa_bit>;
-  using own = inverted<Activation, Own, mantissa_bit>;
+  using op = inverted<Activation, Storage, mantissa_bit, Approximant, Evaluator>;
+  using own = inverted<Activation, Own, mantissa_bit, Approximant, Evaluator>;
   using forward = typename epilogue::forward<op>::template functor<array<float>>;
   using backward = typename epilogue::backward<op>::template functor<array<float>>;
   using generic =
@@ -122,6 +123,12 @@ TEST_CASE("functors and output operators give what the op gives, bit for bit") {
   check<invact::name, float, float>(#name);
   INVACT_CATALOGUE(INVACT_CHECK)
 #undef INVACT_CHECK
+}
+
+TEST_CASE("functors of packed ops give what the op gives, bit for bit") {
+  check<gelu, cutlass::bfloat16_t, bfloat16, packed, packed>("gelu");
+  check<gelu_tanh, cutlass::bfloat16_t, bfloat16, packed, packed>("gelu_tanh");
+  check<silu, cutlass::bfloat16_t, bfloat16, packed, packed>("silu");
 }
 
 TEST_CASE("parameters go through a functor's arguments") {

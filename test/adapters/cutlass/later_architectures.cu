@@ -45,5 +45,5 @@ using backward = gemm<
 
 }  // namespace
 
-const void* const kernels[] = {reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
+[[maybe_unused]] const void* const kernels[] = {reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
                                reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>)};
