@@ -15,6 +15,8 @@
 // Op        one with mask_bits == 0: inverted<Activation, Storage, mantissa_bit>, or any packing where the activation
 //           needs no bit. ElementOutput of a forward and ElementAux of a backward must be Op's storage type (another
 //           type with as many bits converts y and breaks its piece), ElementCompute must be float.
+//           Where the epilogue is exposed (K below some thousands), the fastest by far is
+//           inverted<invact::gelu, cutlass::bfloat16_t, invact::mantissa_bit, invact::packed, invact::packed>.
 // Arguments where the activation has parameters: {activation}, as CUTLASS passes it on, LinearCombinationGeneric in
 //           its Params. VisitorCompute passes none: then the parameters are the defaults.
 //
