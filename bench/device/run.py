@@ -187,8 +187,9 @@ def ctest():
 
 
 def gpu_tests(steps, folder):
-    output, status = steps.command("tests", [ctest(), "--test-dir", folder, "-L", "gpu", "--output-on-failure",
-                                             "--no-tests=error", "--timeout", "150", "-j", "4"], 300)
+    # The model that trains is not among what the preset builds.
+    output, status = steps.command("tests", [ctest(), "--test-dir", folder, "-L", "gpu", "-LE", "train_char_lm",
+                                             "--output-on-failure", "--no-tests=error", "--timeout", "150", "-j", "4"], 300)
     if status != 0:
         failures = re.findall(r"\d+ - (\S+) \((Failed|Timeout|Not Run|SEGFAULT|.*Exception.*)\)", output)
         raise Failed(", ".join(f"{name} ({why})" for name, why in failures) or tail(output))
@@ -199,7 +200,8 @@ def gpu_tests(steps, folder):
 
 
 def programs_of_tests(folder):
-    listed = subprocess.run([ctest(), "--test-dir", folder, "-L", "gpu", "--show-only=json-v1"], capture_output=True,
+    listed = subprocess.run([ctest(), "--test-dir", folder, "-L", "gpu", "-LE", "train_char_lm",
+                             "--show-only=json-v1"], capture_output=True,
                             text=True)
     commands = [test.get("command") for test in json.loads(listed.stdout)["tests"]] if listed.returncode == 0 else []
     return {pathlib.Path(command[0]).name: command[0] for command in commands if command}
@@ -251,8 +253,7 @@ def printed(steps, program, limit):
         raise Skipped(reason(output))
     if status != 0:
         raise Failed(tail(output))
-    # A line that was written over, as of progress, is as good as its last.
-    return "\n".join(line.split("\r")[-1] for line in output.strip().splitlines()), "ok"
+    return output.strip(), "ok"
 
 
 def pytorch(steps, folder, arguments):

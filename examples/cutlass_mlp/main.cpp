@@ -14,6 +14,8 @@
 #include <cstring>
 #include <random>
 
+#include <unistd.h>
+
 namespace {
 
 using namespace mlp;
@@ -170,9 +172,9 @@ void time_shape(const block_shape& s, int rounds) {
       forward[i].push_back(ms[0]);
       backward[i].push_back(ms[1]);
     }
-    std::fprintf(stderr, "\rround %d of %d", std::max(0, round + 1), rounds);
+    if (isatty(STDERR_FILENO)) std::fprintf(stderr, "\rround %d of %d", std::max(0, round + 1), rounds);
   }
-  std::fprintf(stderr, "\n");
+  if (isatty(STDERR_FILENO)) std::fprintf(stderr, "\n");
   for (const cudaEvent_t e : events) cudaEventDestroy(e);
   std::printf(
       "\n| %d tokens, hidden %d, ffn %d | kept besides x, MiB | bytes an element of h | forward, ms | "

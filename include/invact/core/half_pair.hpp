@@ -16,8 +16,9 @@ uint32 each_lane(const Function& f, uint32 a, uint32 b, uint32 c) {
   const auto lane = [&](int shift) {
     const auto load = [shift](uint32 word) { return Format::load(static_cast<uint16>(word >> shift)); };
     const float x = load(a), y = load(b), z = load(c);
-    const float r = static_cast<float>(f(x, y, z));
-    return static_cast<uint32>(is_nan(x) | is_nan(y) | is_nan(z) ? 0x7fffu : Format::round(r)) << shift;
+    const bool no_number = is_nan(x) || is_nan(y) || is_nan(z);
+    const uint32 code = Format::round(static_cast<float>(f(x, y, z)));
+    return (no_number ? 0x7fffu : code) << shift;
   };
   return lane(0) | lane(16);
 }
