@@ -132,7 +132,8 @@ place_disassembler() {
 
 place_cutlass() {
   mkdir -p "$deps"
-  [ -e "$deps/python-cutlass/cutlass_library/source/include/cutlass/version.h" ] || (place_program cutlass "$cutlass_pin") ||
+  grep -q 'CUTLASS_MINOR 2$' "$deps/python-cutlass/cutlass_library/source/include/cutlass/version.h" 2>/dev/null ||
+    (place_program cutlass "$cutlass_pin") ||
     say "no CUTLASS: skipped will be what includes it"
 }
 

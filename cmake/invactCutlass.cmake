@@ -57,7 +57,7 @@ endforeach()
 if(invact_cutlass_include)
   set(invact_cutlass_FOUND TRUE)
   if(NOT TARGET invact::cutlass)
-    add_library(invact::cutlass INTERFACE IMPORTED)
+    add_library(invact::cutlass INTERFACE IMPORTED GLOBAL)
     # CUTLASS calls the driver itself, to clear workspaces and to print its errors.
     target_link_libraries(invact::cutlass INTERFACE invact::cuda CUDA::cuda_driver)
     target_include_directories(invact::cutlass SYSTEM INTERFACE "${invact_cutlass_include}")

@@ -95,7 +95,21 @@ void check(const char* name) {
   CHECK(mask_op{}.forward(nan).piece == 0u);
   CHECK(is_nan(bit_op{}.gradient_factor(bit_op{}.forward(nan).y)));
   CHECK(is_nan(mask_op{}.backward(1.0f, mask_op{}.forward(nan).y, 0)));
-  // Where y has underflowed.
+  // Of any sign and payload, in either half; the other element is left alone.
+  for (const uint32 bits : {0xffffffffu, 0x7f800001u, 0xff800001u, 0xffc00000u}) {
+    const float x = float_from_bits(bits);
+    const uint32 first = bit_op{}.forward_pair(x, 1.0f).codes, second = bit_op{}.forward_pair(1.0f, x).codes;
+    const uint32 of_one = traits::to_code(bit_op{}.forward(1.0f).y);
+    CHECK((first & 0x7fffu) > 0x7f80u);
+    CHECK(first >> 16 == of_one);
+    CHECK((second >> 16 & 0x7fffu) > 0x7f80u);
+    CHECK((second & 0xffffu) == of_one);
+    const uint32 encoded = mantissa_bit::encode_packed<Activation, bfloat16_format>(x, 1.0f, 0u);
+    CHECK((encoded & 0x7fffu) > 0x7f80u);
+    CHECK(encoded >> 16 == 0x3f80u);
+  }
+  // Where y has underflowed: the smallest odd normal code.
+  CHECK(traits::to_code(bit_op{}.forward(-300.0f).y) == 0x8081u);
   CHECK(std::fabs(bit_op{}.gradient_factor(bit_op{}.forward(-300.0f).y)) <=
         static_cast<float>(bounds::packed_end));
 }

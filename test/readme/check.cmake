@@ -1,10 +1,10 @@
-# cmake -DREADME=README.md -DLANGUAGE=cpp|cuda -DOUTPUT=folder -DCOMMAND=list -P check.cmake
+# cmake -DREADME=README.md -DLANGUAGE=cpp|cuda|cu -DOUTPUT=folder -DCOMMAND=list -P check.cmake
 #
 # Compiles every code block of the language in the README, each by COMMAND and the name of a file.
 cmake_minimum_required(VERSION 3.25)
 file(READ ${README} text)
 file(MAKE_DIRECTORY ${OUTPUT})
-if(LANGUAGE STREQUAL cuda)
+if(LANGUAGE MATCHES "^cu")
   set(extension cu)
 else()
   set(extension cpp)

@@ -49,21 +49,20 @@ struct gemm_operation {
 // Forwards: identity, gelu_taylor (nothing kept), gelu_aux (x kept), mantissa_bit, bitmask. Backwards: multiply (by aux),
 // dgelu (aux = x), mantissa_bit, bitmask (aux = y); mantissa_bit_node is the library's node in place of CUTLASS's with a
 // functor. Ours are `packed`, and the library's defaults where the name says accurate.
-#define INVACT_GEMM_OPERATIONS(DO)   \
-  DO(identity)                       \
-  DO(forward_gelu_taylor)            \
-  DO(forward_gelu_aux)               \
-  DO(forward_mantissa_bit)           \
-  DO(forward_bitmask)                \
-  DO(forward_mantissa_bit_accurate)  \
-  DO(forward_bitmask_accurate)       \
-  DO(backward_multiply)              \
-  DO(backward_dgelu)                 \
-  DO(backward_mantissa_bit)          \
-  DO(backward_mantissa_bit_node)     \
-  DO(backward_bitmask)               \
-  DO(backward_mantissa_bit_accurate) \
-  DO(backward_bitmask_accurate)
+#define INVACT_GEMM_OPERATIONS(DO)        \
+  DO(identity)                            \
+  DO(forward_gelu_taylor)                 \
+  DO(forward_gelu_aux)                    \
+  DO(forward_mantissa_bit)                \
+  DO(forward_bitmask)                     \
+  DO(forward_mantissa_bit_accurate)       \
+  DO(forward_bitmask_accurate)            \
+  DO(backward_multiply)                   \
+  DO(backward_dgelu)                      \
+  DO(backward_mantissa_bit)               \
+  DO(backward_mantissa_bit_node)          \
+  DO(backward_mantissa_bit_bias_gradient) \
+  DO(backward_bitmask) DO(backward_mantissa_bit_accurate) DO(backward_bitmask_accurate)
 #define INVACT_DECLARE(name) gemm_kernels name();
 INVACT_GEMM_OPERATIONS(INVACT_DECLARE)
 #undef INVACT_DECLARE

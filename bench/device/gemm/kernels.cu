@@ -152,6 +152,22 @@ struct backward_with_node : backward_of_source<invact::epilogue::sm90_backward<O
 };
 struct backward_bitmask_operation : backward_with_node<packed_op<bitmask>> {};
 struct backward_bitmask_accurate_operation : backward_with_node<accurate_op<bitmask>> {};
+// And the sums of D's rows, the gradient of a bias.
+struct backward_mantissa_bit_bias_gradient_operation {
+  using source = bf16;
+  using op = packed_op<mantissa_bit>;
+  template <class Tile>
+  using sums = fusion::Sm90RowReduction<cutlass::plus, cutlass::plus, cutlass::atomic_add, 0, Tile, float,
+                                        float, nearest, cute::Stride<_0, _1, int64>>;
+  template <class Tile>
+  using fusion_of =
+      fusion::Sm90EVT<sums<Tile>, fusion::Sm90EVT<invact::epilogue::sm90_backward<op, stride>,
+                                                  fusion::Sm90AccFetch, fusion::Sm90SrcFetch<bf16>>>;
+  template <class Arguments>
+  static void set(Arguments& to, const gemm_problem& p, const gemm_tensors& t) {
+    to = {{{}, {}, {op{}, t.mask, mask_stride(p)}}, {t.bias_gradient}};
+  }
+};
 struct backward_mantissa_bit_node_operation : backward_with_node<packed_op<mantissa_bit>> {};
 
 template <class Operation, class Schedule>

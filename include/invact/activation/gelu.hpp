@@ -17,7 +17,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 11 instructions and 2 for the piece, one a special function; float 34 and 4, one. Gradient 21
 //                accurate and 15 fast in bfloat16, 26 and 19 in half, of which two and one are special functions;
 //                float 48, three.
-//                Of packed ops: see approx/packed.hpp.
+//                Of packed ops, and what -inf gives there: see approx/packed.hpp.
 // Largest error  forward 0.65 ULP of 16-bit storage, next to x = -8.4 in bfloat16; float 4. g: see
 //                coefficients/gelu.hpp, largest next to y_min.
 // NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.

@@ -16,7 +16,7 @@ INVACT_NAMESPACE_BEGIN
 // Domain         all of float.
 // Storage        any.
 // Cost           forward 10 instructions, two of them special functions; float 37, one.
-//                Of packed ops: see approx/packed.hpp.
+//                Of packed ops, and what -inf gives there: see approx/packed.hpp.
 // Largest error  forward 0.51 ULP of 16-bit storage; float 4.
 // NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
 // Source         PyTorch's gelu(approximate='tanh'); T by Newton steps to 40 digits;

@@ -17,7 +17,7 @@ INVACT_NAMESPACE_BEGIN
 // Cost           forward 7 instructions and 2 for the piece, two of them special functions; float 20 and 4, one.
 //                Gradient 16 accurate and 14 fast in bfloat16, 18 and 15 in half, of which one is a special function;
 //                float 48, three.
-//                Of packed ops: see approx/packed.hpp.
+//                Of packed ops, and what -inf gives there: see approx/packed.hpp.
 // Largest error  forward 0.51 ULP of 16-bit storage; float 4. g: see coefficients/silu.hpp, largest next to y_min.
 // NaN/inf/0      NaN; -0 on the left piece and +inf; the zero of x's sign.
 // Source         the definition; T by Newton steps to 40 digits; coefficients/silu.hpp is fitted.

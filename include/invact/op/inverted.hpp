@@ -9,7 +9,7 @@
 // any kernel or epilogue. Scalar and fragment calls agree bit for bit, except on a host under -ffast-math,
 // which lets the compiler round vectors otherwise than scalars.
 //
-// NaN gives NaN, forward and backward. x = -inf gives -0 on the left piece and g = 0.
+// NaN gives NaN, forward and backward. x = -inf gives -0 on the left piece and g = 0, but NaN with a packed Evaluator.
 #pragma once
 
 #include <invact/core/fragment.hpp>

@@ -136,18 +136,25 @@ struct mantissa_bit {
   }
 
   // The codes of two elements whose pieces are all ones in their half of a word, or 0, of an f that is bounded below: in
-  // bfloat16, the nearest code of the wanted parity but for two things. An exact y of the other parity, of which the
-  // compute values of an epilogue are few, goes up, and an underflow on piece 1 becomes the smallest odd code.
+  // bfloat16 what encode() gives, but that an exact y of the other parity, of which the compute values of an epilogue
+  // are few, always goes up.
   template <class Activation, class Format>
   INVACT_FUNCTION static uint32 encode_packed(float first, float second, uint32 pieces) {
     static_assert(detail::is_same_v<Format, bfloat16_format> &&
                       Activation::ambiguous == ambiguous_range::negative && Activation::pieces == 2,
                   "invact::mantissa_bit: packed evaluators are for bfloat16 and an activation with two "
                   "pieces and negative ambiguous y: use invact::default_evaluator");
+#if !INVACT_DEVICE_CODE
+    // As the device's arithmetic makes them: of a NaN with a sign the lowest bit would be a piece.
+    first = select(is_nan(first), float_from_bits(0x7fffffffu), first);
+    second = select(is_nan(second), float_from_bits(0x7fffffffu), second);
+#endif
     const uint32 truncated = Format::truncate_pair(first, second);
     const uint32 negative = detail::spread_signs(truncated);
     const uint32 wanted = (pieces & negative) | (Format::round_pair(first, second) & ~negative);
-    return truncated + masked_difference(truncated, wanted, 0x00010001u);
+    // Where y has underflowed on piece 1: as signed integers, codes of negative numbers ascend in magnitude.
+    const uint32 smallest = (pieces & half_lanes::all(Format::min_kept | 1u)) | half_lanes::all(Format::sign);
+    return half_lanes::add_max(truncated, masked_difference(truncated, wanted, 0x00010001u), smallest);
   }
   // Of two codes: bits 15 and 31 are the pieces.
   INVACT_FUNCTION static uint32 decode_packed(uint32 codes, uint32 /*pieces*/) { return codes & codes << 15; }

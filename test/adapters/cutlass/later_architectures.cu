@@ -45,5 +45,6 @@ using backward = gemm<
 
 }  // namespace
 
-[[maybe_unused]] const void* const kernels[] = {reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
-                               reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>)};
+[[maybe_unused]] const void* const kernels[] = {
+    reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
+    reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>)};

@@ -1,5 +1,5 @@
 // How the mask bits of a tile lie in the registers of a tensor core's accumulators, and how they become the logical
-// bitmask: what the visitor nodes of SM90 and SM120 are made of. No CUTLASS here, so that a host can test it.
+// bitmask: what the visitor nodes of SM90 are made of. No CUTLASS here, so that a host can test it.
 //
 // Of the accumulators of wgmma and mma.m16n8, the thread of lane l in warp w has, of every 16 x 8 block of its warp's
 // rows, elements (l / 4 + 8 h, 2 (l % 4) + j) with h and j of {0, 1}; the warps' blocks of 16 rows follow each other, and
@@ -44,8 +44,10 @@ struct accumulator_pieces {
   static constexpr int warps = Threads / 32;
   static constexpr int words = TileM * TileN / Threads * Bits / 32;
   static_assert(
-      Threads % 32 == 0 && TileM % (16 * warps) == 0 && TileN % 32 == 0 && words > 0,
-      "invact::epilogue: the tile must have a multiple of 16 rows for each warp, and of 32 columns");
+      Threads % 32 == 0 && TileM % (16 * warps) == 0 && TileN % 32 == 0 &&
+          TileM * TileN * Bits % (32 * Threads) == 0,
+      "invact::epilogue: the tile must have a multiple of 16 rows for each warp and of 32 columns, and "
+      "the mask bits of a thread must fill whole words: use a tile of twice the rows or columns");
 
   // Elements of a word of the mask that one lane has after the transposition, and the distances of the lanes that take
   // part in it.
@@ -120,6 +122,20 @@ struct accumulator_pieces {
     }
     const int word = 4 * index + lane % 4, row = word / (TileN / elements);
     return {16 * (row / 2 * warps + warp) + 8 * (row % 2) + lane / 4, word % (TileN / elements) * elements};
+  }
+
+  // Whether a run is as far from its lane's first one as from lane 0's: then all of a lane's addresses are one and
+  // multiples of the stride. Of tiles whose rows are 1, 2 or a multiple of 4 words of the mask.
+  static constexpr bool has_steps() {
+    for (int warp = 0; warp < warps; ++warp)
+      for (int lane = 0; lane < 32; ++lane)
+        for (int i = 0; i < words; ++i)
+          for (int run = 0; run < runs; ++run) {
+            const position at = run_position(i, run, lane, warp), mine = run_position(0, 0, lane, warp),
+                           step = run_position(i, run, 0, 0);
+            if (at.row != mine.row + step.row || at.column != mine.column + step.column) return false;
+          }
+    return true;
   }
 };
 

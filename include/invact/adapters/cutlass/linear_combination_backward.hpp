@@ -1,5 +1,5 @@
 // The backward counterpart of CUTLASS's LinearCombinationGeneric, for SM80's epilogues: D = (alpha * accumulator) *
-// f'(x), decoded from the forward's output, which is the source C or an additional tensor.
+// f'(x), decoded from the forward's output, which is the source C.
 //
 //   using act = invact::inverted<invact::gelu, cutlass::bfloat16_t, invact::mantissa_bit>;
 //   cutlass::gemm::device::Gemm<..., invact::epilogue::linear_combination_backward<act, cutlass::bfloat16_t, 8>>   // C = y
@@ -23,8 +23,8 @@ namespace epilogue {
 // Count               elements of an access.
 // Params              {alpha, alpha_ptr, activation}; alpha_ptr is device memory, read in place of alpha unless null.
 //
-// Serial split-K is impossible, as D's partial sums would take the place of y: the kernel traps, before it stores
-// anything. Use a parallel one, or SM90's stream-K.
+// Split-K is impossible, as partial sums would take the place of y or be multiplied one by one: a serial one traps, before
+// it stores anything. Use device::GemmSplitKParallel, which applies the operator to the sum, or SM90's stream-K.
 template <class Op, class ElementOutput_, int Count, class ElementAccumulator_ = float>
 class linear_combination_backward {
   using checked = detail::check_functor<Op>;
@@ -62,11 +62,19 @@ class linear_combination_backward {
 
   CUTLASS_HOST_DEVICE FragmentOutput operator()(const FragmentAccumulator& accumulator,
                                                 const FragmentSource& y) const {
-    const FragmentCompute dy =
+    const FragmentCompute sums =
         ::cutlass::NumericArrayConverter<float, ElementAccumulator, Count>{}(accumulator);
+    fragment<float, Count> dy;
+    fragment<ElementOutput, Count> codes;
+    CUTLASS_PRAGMA_UNROLL
+    for (int i = 0; i < Count; ++i) {
+      dy[i] = alpha_ * sums[i];
+      codes[i] = y[i];
+    }
+    const fragment<float, Count> product = op_.backward(dy, codes, typename Op::template pieces<Count>{});
     FragmentCompute dx;
     CUTLASS_PRAGMA_UNROLL
-    for (int i = 0; i < Count; ++i) dx[i] = op_.backward(alpha_ * dy[i], y[i]);
+    for (int i = 0; i < Count; ++i) dx[i] = product[i];
     return ::cutlass::NumericArrayConverter<ElementOutput, float, Count>{}(dx);
   }
   // CUTLASS instantiates it, and calls it where no source is needed: never.

@@ -1,6 +1,8 @@
 // What the visitor nodes of sm90_nodes.hpp share: their arguments, and a thread's part of a tile of the mask.
 #pragma once
 
+#include <type_traits>
+
 #include <cutlass/epilogue/collective/detail.hpp>
 #include <cutlass/epilogue/fusion/sm90_visitor_tma_warpspecialized.hpp>
 
@@ -50,8 +52,12 @@ struct sm90_mask_node {
                                               : int64{::cute::get<0>(arguments.stride)};
       const int64 batch = ::cute::get<2>(arguments.stride);
       const bool is_aligned = reinterpret_cast<unsigned long long>(arguments.ptr_mask) % 16 == 0;
+      // Batches that read may share a mask.
+      const int64 batches = ::cute::get<3>(shape);
+      const bool are_apart =
+          batches <= 1 || batch >= rows * row || (std::is_const<Byte>::value && batch == 0);
       return arguments.ptr_mask != nullptr && is_aligned && row % 128 == 0 && batch % 128 == 0 &&
-             (rows <= 1 || row >= columns * Op::mask_bits);
+             are_apart && row >= columns * Op::mask_bits;
     }
     return true;
   }
@@ -80,31 +86,29 @@ struct sm90_mask_node {
   const Params* params = nullptr;
 };
 
-// Bits of a row of the mask. A row has as many as its stride says, so that runs of 16 and 32 can be read whole.
+// Bits of a row of the mask. A row has as many as its stride says, so that runs can be read whole.
 template <int Most>
 CUTLASS_DEVICE uint32 load_bits(const uint8* from) {
-  static_assert(Most == 8 || Most == 16 || Most == 32, "a run has 8, 16 or 32 bits");
+  static_assert(Most == 16 || Most == 32, "a run has 16 or 32 bits");
   if constexpr (Most == 32) {
     return *reinterpret_cast<const uint32*>(from);
-  } else if constexpr (Most == 16) {
-    return *reinterpret_cast<const uint16*>(from);
   } else {
-    return *from;
+    return *reinterpret_cast<const uint16*>(from);
   }
 }
 
 // `bits` of them. What is stored behind the last bit in its byte is zero, and nothing behind that byte.
 template <int Most>
 CUTLASS_DEVICE void store_bits(uint8* to, uint32 value, int bits) {
-  static_assert(Most == 8 || Most == 16 || Most == 32, "a run has 8, 16 or 32 bits");
-  if (Most == 32 && bits == Most) {
-    *reinterpret_cast<uint32*>(to) = value;
-  } else if (Most == 16 && bits == Most) {
-    *reinterpret_cast<uint16*>(to) = static_cast<uint16>(value);
-  } else {
+  static_assert(Most == 16 || Most == 32, "a run has 16 or 32 bits");
+  if (bits < Most) {
     value &= 0xffffffffu >> (32 - bits);
     CUTLASS_PRAGMA_NO_UNROLL
     for (int i = 0; 8 * i < bits; ++i) to[i] = static_cast<uint8>(value >> (8 * i));
+  } else if constexpr (Most == 32) {
+    *reinterpret_cast<uint32*>(to) = value;
+  } else {
+    *reinterpret_cast<uint16*>(to) = static_cast<uint16>(value);
   }
 }
 
@@ -152,13 +156,12 @@ struct tile_mask {
     for (int i = 0; i < Pieces::words; ++i) Pieces::to_pairs(words[i], pairs, i);
   }
 
-  // Calls access(bytes, bits, word, shift, row, column) for each run of this lane that exists, as far as it does: it
-  // begins at bit `shift` of a word, and at (row, column) of the tile. A run lies as far from the lane's first one as from
-  // lane 0's, so all addresses are one and multiples of the stride.
+  // Calls access(bytes, bits, word, shift) for each run of this lane that exists, as far as it does: it begins at bit
+  // `shift` of a word.
   template <class Access>
   CUTLASS_DEVICE void for_each_run(const Access& access) {
-    constexpr bool m_major = is_m_major<StrideMNL>;
-    const auto mine = Pieces::run_position(0, 0, lane, warp);
+    constexpr bool m_major = is_m_major<StrideMNL>, has_steps = Pieces::has_steps();
+    const auto mine = has_steps ? Pieces::run_position(0, 0, lane, warp) : typename Pieces::position{0, 0};
     const int row = first_m + mine.row, column = first_n + mine.column;
     Byte* const first = batch + (m_major ? column * stride + int64{row} * Pieces::bits
                                          : row * stride + int64{column} * Pieces::bits) /
@@ -168,13 +171,13 @@ struct tile_mask {
     for (int i = 0; i < Pieces::words; ++i) {
       CUTLASS_PRAGMA_UNROLL
       for (int run = 0; run < Pieces::runs; ++run) {
-        const auto at = Pieces::run_position(i, run, 0, 0);
+        const auto at = Pieces::run_position(i, run, has_steps ? 0 : lane, has_steps ? 0 : warp);
         const int across = m_major ? at.column : at.row, along = m_major ? at.row : at.column;
         const int count = m_major ? existing(m, row + at.row, Pieces::elements)
                                   : existing(n, column + at.column, Pieces::elements);
         if (count == 0 || (m_major ? column + at.column >= n : row + at.row >= m)) continue;
         access(first + across * stride_bytes + along * Pieces::bits / 8, count * Pieces::bits, words[i],
-               run * Pieces::elements * Pieces::bits, mine.row + at.row, mine.column + at.column);
+               run * Pieces::elements * Pieces::bits);
       }
     }
   }

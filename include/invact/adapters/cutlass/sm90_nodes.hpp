@@ -13,11 +13,13 @@
 // Op          inverted or scaled with 1, 2 or 4 mask bits an element, or without any (ptr_mask and stride are not read
 //             then). Of inverted without any, CUTLASS's own nodes take the functors of
 //             <invact/adapters/cutlass/functor.hpp>; sm90_backward spares them the way through float where y is C.
-//             The fastest: inverted<invact::gelu, cutlass::bfloat16_t, Packing, invact::packed, invact::packed>.
+//             The fastest, with bitmask or mantissa_bit:
+//             inverted<invact::gelu, cutlass::bfloat16_t, Packing, invact::packed, invact::packed>.
 // StrideMNL   of the mask, in bits, contiguous along the dimension that D is: (dM, 1, dL) for a row-major D, (1, dN, dL)
 //             for a column-major one.
 // Arguments   {op, ptr_mask, stride}. ptr_mask is aligned to 16 bytes; strides are multiples of 128 bits, as those of
-//             cuBLASLt's ReLU masks are, and cover a row; the op is valid, and its scale no null pointer. Else
+//             cuBLASLt's ReLU masks are, cover a row, and keep batches apart (0 where masks are read: one for all
+//             batches); the op is valid, and its scale no null pointer. Else
 //             can_implement() is false, which GemmUniversalAdapter returns as Status::kInvalid. The last row too has
 //             as many bits as the stride says: they may be read.
 //
@@ -28,7 +30,8 @@
 // on in float. y may be C, read with Sm90SrcFetch, or an aux tensor.
 //
 // Both take accumulators as wgmma has them, of the collectives that the SM90 builder makes: cooperative and ping-pong,
-// with any tile, cluster, raster and scheduler, stream-K among them.
+// with any cluster, raster and scheduler, stream-K among them. A tile has a multiple of 32 columns, and as many elements
+// that the mask bits of a thread fill whole words: with one bit, a multiple of 32 elements a thread.
 #pragma once
 
 #include <cutlass/numeric_conversion.h>
@@ -45,7 +48,7 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
   using base = detail::sm90_mask_node<Op, StrideMNL, uint8>;
   using base::base;
 
-  template <class TileMask, class EpilogueTile>
+  template <class TileMask>
   struct ConsumerStoreCallbacks : ::cutlass::epilogue::fusion::detail::EmptyConsumerStoreCallbacks {
     using storage = typename Op::storage_type;
 
@@ -54,7 +57,6 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
     Op op;
     TileMask mask;
     invact::detail::amax_record<Op> largest;
-    unsigned visited = 0;  // subtiles: all of them, but for stream-K's separate reductions
 
     template <class ElementAccumulator, class ElementX, int N>
     CUTLASS_DEVICE ::cutlass::Array<storage, N> visit(const ::cutlass::Array<ElementAccumulator, N>&,
@@ -62,7 +64,6 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
                                                       const ::cutlass::Array<ElementX, N>& x) {
       static_assert(N % 2 == 0, "invact::epilogue::sm90_forward: wgmma's accumulators come in pairs");
       const auto as_float = ::cutlass::NumericArrayConverter<float, ElementX, N>{}(x);
-      visited |= 1u << subtile(epi_m, epi_n);
       if constexpr (detail::encodes_pairs<Op>) {
         return visit_pairs(epi_v, epi_m, epi_n, as_float);
       } else {
@@ -74,12 +75,9 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
       if constexpr (Op::mask_bits > 0) {
         if constexpr (detail::encodes_pairs<Op>) mask.from_pairs();
         mask.transpose();
-        mask.for_each_run([&](uint8* to, int bits, uint32 word, int shift, int row, int column) {
+        mask.for_each_run([&](uint8* to, int bits, uint32 word, int shift) {
           constexpr int most = TileMask::pieces::elements * Op::mask_bits;
-          if (visited >>
-                  subtile(row / ::cute::size<0>(EpilogueTile{}), column / ::cute::size<1>(EpilogueTile{})) &
-              1u)
-            detail::store_bits<most>(to, most == 32 ? word : word >> shift, bits);
+          detail::store_bits<most>(to, most == 32 ? word : word >> shift, bits);
         });
       }
       if constexpr (invact::detail::has_amax<Op>) {
@@ -138,9 +136,6 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
       return y;
     }
 
-    CUTLASS_DEVICE static constexpr int subtile(int epi_m, int epi_n) {
-      return epi_n * (TileMask::pieces::tile_m / ::cute::size<0>(EpilogueTile{})) + epi_m;
-    }
     template <class Coordinate>
     CUTLASS_DEVICE void insert(uint32 bits, const Coordinate& at) {
       const auto place = TileMask::place(::cute::get<0>(at), ::cute::get<1>(at));
@@ -152,8 +147,7 @@ struct sm90_forward : detail::sm90_mask_node<Op, StrideMNL, uint8> {
   CUTLASS_DEVICE auto get_consumer_store_callbacks(
       const ::cutlass::epilogue::fusion::detail::ConsumerStoreArgs<Args...>& args) {
     const auto mask = detail::make_tile_mask<Op, StrideMNL, uint8>(*this->params, args);
-    return ConsumerStoreCallbacks<::cute::remove_cvref_t<decltype(mask)>, decltype(args.epi_tile)>(
-        this->params->op, mask);
+    return ConsumerStoreCallbacks<::cute::remove_cvref_t<decltype(mask)>>(this->params->op, mask);
   }
 };
 
@@ -173,7 +167,7 @@ struct sm90_backward : detail::sm90_mask_node<Op, StrideMNL, const uint8> {
 
     CUTLASS_DEVICE void begin() {
       if constexpr (Op::mask_bits > 0) {
-        mask.for_each_run([&](const uint8* from, int, uint32& word, int shift, int, int) {
+        mask.for_each_run([&](const uint8* from, int, uint32& word, int shift) {
           constexpr int most = TileMask::pieces::elements * Op::mask_bits;
           word |= detail::load_bits<most>(from) << (most == 32 ? 0 : shift);
         });
