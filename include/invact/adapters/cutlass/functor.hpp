@@ -17,6 +17,7 @@
 //           type with as many bits converts y and breaks its piece), ElementCompute must be float.
 //           Where the epilogue is exposed (K below some thousands), the fastest by far is
 //           inverted<invact::gelu, cutlass::bfloat16_t, invact::mantissa_bit, invact::packed, invact::packed>.
+//           Nothing may flush the subnormals of its y: see mantissa_bit::encode_packed.
 // Arguments where the activation has parameters: {activation}, as CUTLASS passes it on, LinearCombinationGeneric in
 //           its Params. VisitorCompute passes none: then the parameters are the defaults.
 //
