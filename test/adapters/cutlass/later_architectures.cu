@@ -47,4 +47,7 @@ using backward = gemm<
 
 [[maybe_unused]] const void* const kernels[] = {
     reinterpret_cast<const void*>(&cutlass::device_kernel<forward::kernel>),
-    reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>)};
+#if INVACT_FULL_MATRIX
+    reinterpret_cast<const void*>(&cutlass::device_kernel<backward::kernel>),
+#endif
+};
