@@ -12,8 +12,8 @@ struct device_backend {
   // A scale that lives as long as the program.
   static const float* pointer_to(float scale) {
     float* p = nullptr;
-    cuda(cudaMalloc(&p, sizeof scale));
-    cuda(cudaMemcpy(p, &scale, sizeof scale, cudaMemcpyHostToDevice));
+    check_cuda(cudaMalloc(&p, sizeof scale));
+    check_cuda(cudaMemcpy(p, &scale, sizeof scale, cudaMemcpyHostToDevice));
     return p;
   }
 

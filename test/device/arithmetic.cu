@@ -83,9 +83,9 @@ template <class Activation, class Format>
 void check_pairs() {
   device_array<uint32> wrong(std::vector<uint32>{0});
   for (uint32 first = 0; first < 16; ++first)
-    pair_kernel<Activation, Format><<<1u << 20, 256>>>(first << 28, wrong.get());
-  cuda(cudaGetLastError());
-  require(wrong.copy()[0] == 0, "a pair is encoded as its elements are");
+    pair_kernel<Activation, Format><<<1u << 20, 256>>>(first << 28, wrong.data());
+  check_cuda(cudaGetLastError());
+  require(wrong.host()[0] == 0, "a pair is encoded as its elements are");
 }
 template <class Activation>
 void check_pairs() {
@@ -99,11 +99,11 @@ template <class Op>
 void check_fragments() {
   constexpr uint32 step = 0x9e3779b1u;
   device_array<uint32> wrong(std::vector<uint32>{0});
-  fragment_kernel<Op, 8><<<1u << 13, 256>>>(step, wrong.get());
-  fragment_kernel<Op, 3><<<1u << 13, 256>>>(step, wrong.get());
-  fragment_kernel<Op, 32><<<1u << 11, 256>>>(step, wrong.get());
-  cuda(cudaGetLastError());
-  require(wrong.copy()[0] == 0, "a fragment call equals scalar calls");
+  fragment_kernel<Op, 8><<<1u << 13, 256>>>(step, wrong.data());
+  fragment_kernel<Op, 3><<<1u << 13, 256>>>(step, wrong.data());
+  fragment_kernel<Op, 32><<<1u << 11, 256>>>(step, wrong.data());
+  check_cuda(cudaGetLastError());
+  require(wrong.host()[0] == 0, "a fragment call equals scalar calls");
 }
 
 template <class Op>
@@ -162,7 +162,7 @@ int main() {
     return 77;
   }
   cudaDeviceProp properties{};
-  cuda(cudaGetDeviceProperties(&properties, 0));
+  check_cuda(cudaGetDeviceProperties(&properties, 0));
 #if defined(__USE_FAST_MATH__)
   const char* const flags = ", --use_fast_math";
 #else

@@ -1,46 +1,18 @@
 // An op on arrays on the device, in its own arithmetic.
 #pragma once
 
-#include <cstdio>
-#include <cstdlib>
+#include <cstdint>
 #include <vector>
 
 #include <invact/invact.hpp>
 
 #include "support/accuracy.hpp"
-
-inline void cuda(cudaError_t status) {
-  if (status == cudaSuccess) return;
-  std::fprintf(stderr, "CUDA: %s\n", cudaGetErrorString(status));
-  std::exit(1);
-}
+#include "support/device_array.cuh"
 
 inline bool has_device() {
   int count = 0;
   return cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
 }
-
-template <class T>
-class device_array {
- public:
-  // One element more, as nothing can be allocated for none.
-  explicit device_array(std::size_t n) : n_(n) { cuda(cudaMalloc(&data_, (n + 1) * sizeof(T))); }
-  explicit device_array(const std::vector<T>& from) : device_array(from.size()) {
-    cuda(cudaMemcpy(data_, from.data(), n_ * sizeof(T), cudaMemcpyHostToDevice));
-  }
-  device_array(const device_array&) = delete;
-  ~device_array() { cudaFree(data_); }
-  T* get() { return data_; }
-  std::vector<T> copy() const {
-    std::vector<T> to(n_);
-    cuda(cudaMemcpy(to.data(), data_, n_ * sizeof(T), cudaMemcpyDeviceToHost));
-    return to;
-  }
-
- private:
-  std::size_t n_;
-  T* data_ = nullptr;
-};
 
 namespace device_runner_detail {
 
@@ -70,16 +42,16 @@ accuracy::runner device_runner(Op op) {
   return {[op](const std::vector<float>& x, accuracy::codes& y, accuracy::codes& piece) {
             device_array<float> in(x);
             device_array<std::uint32_t> out(x.size()), pieces(x.size());
-            forward_kernel<<<blocks(x.size()), 256>>>(op, x.size(), in.get(), out.get(), pieces.get());
-            cuda(cudaGetLastError());
-            y = out.copy();
-            piece = pieces.copy();
+            forward_kernel<<<blocks(x.size()), 256>>>(op, x.size(), in.data(), out.data(), pieces.data());
+            check_cuda(cudaGetLastError());
+            y = out.host();
+            piece = pieces.host();
           },
           [op](const accuracy::codes& y, const accuracy::codes& piece, std::vector<float>& g) {
             device_array<std::uint32_t> in(y), pieces(piece);
             device_array<float> out(y.size());
-            gradient_kernel<<<blocks(y.size()), 256>>>(op, y.size(), in.get(), pieces.get(), out.get());
-            cuda(cudaGetLastError());
-            g = out.copy();
+            gradient_kernel<<<blocks(y.size()), 256>>>(op, y.size(), in.data(), pieces.data(), out.data());
+            check_cuda(cudaGetLastError());
+            g = out.host();
           }};
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/device_array.cuh"
 
 namespace {
 
@@ -23,27 +24,6 @@ using namespace invact;
 using bf16 = cutlass::bfloat16_t;
 using row_major = cutlass::layout::RowMajor;
 using column_major = cutlass::layout::ColumnMajor;
-
-template <class T>
-class device_vector {
- public:
-  explicit device_vector(const std::vector<T>& from) : size_(from.size()) {
-    REQUIRE(cudaMalloc(&data_, size_ * sizeof(T)) == cudaSuccess);
-    REQUIRE(cudaMemcpy(data_, from.data(), size_ * sizeof(T), cudaMemcpyHostToDevice) == cudaSuccess);
-  }
-  device_vector(const device_vector&) = delete;
-  ~device_vector() { cudaFree(data_); }
-  T* data() const { return data_; }
-  std::vector<T> host() const {
-    std::vector<T> to(size_);
-    REQUIRE(cudaMemcpy(to.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost) == cudaSuccess);
-    return to;
-  }
-
- private:
-  T* data_ = nullptr;
-  std::size_t size_;
-};
 
 std::vector<bf16> small_integers(int n, unsigned state) {
   std::vector<bf16> v;
@@ -104,7 +84,7 @@ struct problem {
         wanted_dx(std::vector<bf16>(sums.size())) {
     std::vector<float> x(sums);
     for (float& e : x) e *= 0.0625f;
-    const device_vector<float> on_x(x), on_dy(sums);
+    const device_array<float> on_x(x), on_dy(sums);
     REQUIRE(device::forward(op{}, m * n, on_x.data(), wanted_y.data(), nullptr) == cudaSuccess);
     REQUIRE(device::backward(op{}, m * n, on_dy.data(), wanted_y.data(), wanted_dx.data(), nullptr) ==
             cudaSuccess);
@@ -122,7 +102,7 @@ struct problem {
 
   std::vector<bf16> host_a, host_b;
   std::vector<float> sums;
-  device_vector<bf16> a, b, y, wanted_y, dx, wanted_dx;
+  device_array<bf16> a, b, y, wanted_y, dx, wanted_dx;
 };
 
 template <class Gemm, class Callbacks>
@@ -132,7 +112,7 @@ void run_visitor(const problem& p, const Callbacks& callbacks) {
                                      0);
   Gemm gemm;
   REQUIRE(Gemm::can_implement(arguments) == cutlass::Status::kSuccess);
-  const device_vector<char> workspace(std::vector<char>(Gemm::get_workspace_size(arguments) + 1));
+  const device_array<char> workspace(std::vector<char>(Gemm::get_workspace_size(arguments)));
   REQUIRE(gemm.initialize(arguments, workspace.data()) == cutlass::Status::kSuccess);
   REQUIRE(gemm.run() == cutlass::Status::kSuccess);
   REQUIRE(cudaDeviceSynchronize() == cudaSuccess);

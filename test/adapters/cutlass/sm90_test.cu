@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/device_array.cuh"
 
 // One test program has several types.
 #define INVACT_TEST_STRING_(text) #text
@@ -45,7 +46,7 @@ using row_major = cutlass::layout::RowMajor;
 using column_major = cutlass::layout::ColumnMajor;
 [[maybe_unused]] constexpr auto nearest = cutlass::FloatRoundStyle::round_to_nearest;
 
-void succeed(cudaError_t status) {
+[[maybe_unused]] void succeed(cudaError_t status) {
   INFO(cudaGetErrorString(status));
   REQUIRE(status == cudaSuccess);
 }
@@ -53,28 +54,6 @@ void succeed(cudaError_t status) {
   INFO(cutlass::cutlassGetStatusString(status));
   REQUIRE(status == cutlass::Status::kSuccess);
 }
-
-template <class T>
-class device_vector {
- public:
-  explicit device_vector(const std::vector<T>& from) : size_(from.size()) {
-    succeed(cudaMalloc(&data_, size_ * sizeof(T) + 16));
-    succeed(cudaMemcpy(data_, from.data(), size_ * sizeof(T), cudaMemcpyHostToDevice));
-  }
-  explicit device_vector(std::size_t n) : device_vector(std::vector<T>(n)) {}
-  device_vector(const device_vector&) = delete;
-  ~device_vector() { cudaFree(data_); }
-  T* data() const { return data_; }
-  std::vector<T> host() const {
-    std::vector<T> to(size_);
-    succeed(cudaMemcpy(to.data(), data_, size_ * sizeof(T), cudaMemcpyDeviceToHost));
-    return to;
-  }
-
- private:
-  T* data_ = nullptr;
-  std::size_t size_;
-};
 
 struct ping_pong {
   using tile = cute::Shape<cute::_128, cute::_128, cute::_64>;
@@ -197,7 +176,7 @@ struct data {
 template <class Gemm, class LayoutD, class C, class D, class Fusion>
 void run(const data<LayoutD>& of, const C* c, D* d, const Fusion& fusion_arguments) {
   const problem& p = of.of;
-  const device_vector<factor> a(of.a), b(of.b);
+  const device_array<factor> a(of.a), b(of.b);
   typename Gemm::device::Arguments arguments{
       cutlass::gemm::GemmUniversalMode::kGemm,
       {p.m, p.n, p.k, p.batches},
@@ -210,7 +189,7 @@ void run(const data<LayoutD>& of, const C* c, D* d, const Fusion& fusion_argumen
   }
   typename Gemm::device device;
   succeed(Gemm::device::can_implement(arguments));
-  const device_vector<uint8> workspace(Gemm::device::get_workspace_size(arguments) + 1);
+  const device_array<uint8> workspace(std::vector<uint8>(Gemm::device::get_workspace_size(arguments)));
   succeed(device.initialize(arguments, workspace.data()));
   succeed(device.run());
   succeed(cudaDeviceSynchronize());
@@ -226,7 +205,7 @@ struct op_with_memory {
       return Op{};
     }
   }
-  device_vector<float> scale{std::vector<float>(1, 16.0f)}, amax{std::vector<float>(1, 0.0f)};
+  device_array<float> scale{std::vector<float>(1, 16.0f)}, amax{std::vector<float>(1, 0.0f)};
 };
 
 template <class Op>
@@ -279,7 +258,7 @@ struct forward_result {
         mask(std::vector<uint8>(mask_bytes, 0xa5)),
         wanted_y(std::vector<storage>(of.size(), storage(7.0f))),
         wanted_mask(std::vector<uint8>(mask_bytes, 0xa5)) {
-    const device_vector<float> on_device(x);
+    const device_array<float> on_device(x);
     forward_elementwise(op, shape, on_device.data(), wanted_y.data(), wanted_mask.data());
     succeed(cudaDeviceSynchronize());
   }
@@ -290,10 +269,10 @@ struct forward_result {
 
   matrix_shape shape;
   std::size_t mask_bytes;
-  device_vector<storage> y;
-  device_vector<uint8> mask;
-  device_vector<storage> wanted_y;
-  device_vector<uint8> wanted_mask;
+  device_array<storage> y;
+  device_array<uint8> mask;
+  device_array<storage> wanted_y;
+  device_array<uint8> wanted_mask;
 };
 
 template <class LayoutD>
@@ -336,7 +315,7 @@ void check_nodes(const problem& p) {
   using forward_gemm = gemm<fusion::Sm90EVT<epilogue::sm90_forward<Op, stride>, with_bias>, LayoutD, void,
                             storage, Schedule>;
   const std::vector<storage> bias = biases(p.n);
-  const device_vector<storage> bias_on_device(bias);
+  const device_array<storage> bias_on_device(bias);
   forward_result<Op, LayoutD> forward(elementwise.op(), of, of.result(0.0625f, bias));
   run<forward_gemm>(of, static_cast<const void*>(nullptr), forward.y.data(),
                     typename forward_gemm::epilogue::FusionCallbacks::Arguments{
@@ -371,10 +350,10 @@ void check_nodes(const problem& p) {
   using backward_gemm =
       gemm<fusion::Sm90EVT<sums_node, backward_tree>, LayoutD, storage, gradient, Schedule>;
   const std::vector<float> dy = of.result(1, {});
-  const device_vector<float> dy_on_device(dy);
+  const device_array<float> dy_on_device(dy);
   const std::vector<gradient> sevens(of.size(), gradient(7.0f));
-  const device_vector<gradient> dx(sevens), wanted_dx(sevens);
-  const device_vector<float> sums(static_cast<std::size_t>(std::max(p.m, p.n)));
+  const device_array<gradient> dx(sevens), wanted_dx(sevens);
+  const device_array<float> sums(std::vector<float>(static_cast<std::size_t>(std::max(p.m, p.n))));
   backward_elementwise(elementwise.op(), forward.shape, dy_on_device.data(), forward.wanted_y.data(),
                        forward.wanted_mask.data(), wanted_dx.data());
   run<backward_gemm>(
@@ -472,9 +451,9 @@ TEST_CASE(INVACT_TEST_STORAGE_NAME
   using tree = fusion::Sm90EVT<epilogue::sm90_forward<op, stride>, fusion::Sm90AccFetch>;
   using device_gemm = typename gemm<tree, row_major, void, storage, ping_pong>::device;
   const problem p{128, 256, 64, 1};
-  const device_vector<factor> a(std::vector<factor>(128 * 64)), b(std::vector<factor>(256 * 64));
-  const device_vector<storage> d(std::vector<storage>(128 * 272));
-  const device_vector<uint8> mask(std::size_t{128 * 32 + 16});
+  const device_array<factor> a(std::vector<factor>(128 * 64)), b(std::vector<factor>(256 * 64));
+  const device_array<storage> d(std::vector<storage>(128 * 272));
+  const device_array<uint8> mask(std::vector<uint8>(128 * 32 + 16));
   const auto status = [&](const op& o, uint8* bits, int64 row, int64 batch) {
     typename device_gemm::Arguments arguments{
         cutlass::gemm::GemmUniversalMode::kGemm,
@@ -527,7 +506,7 @@ void check_stock(const Op& op) {
                                                               storage, float, storage, void>,
                               row_major, void, storage, ping_pong>;
     const std::vector<storage> bias = biases(p.n);
-    const device_vector<storage> bias_on_device(bias);
+    const device_array<storage> bias_on_device(bias);
     forward_result<Op, row_major> forward(op, of, of.result(0.0625f, bias));
     typename forward_gemm::epilogue::FusionCallbacks::Arguments with_bias;
     with_bias.alpha = 0.0625f;
@@ -541,10 +520,10 @@ void check_stock(const Op& op) {
                                                  storage, float, storage, float, void>,
              row_major, void, storage, ping_pong>;
     const std::vector<float> dy = of.result(1, {});
-    const device_vector<float> dy_on_device(dy);
-    const device_vector<storage> dx(std::vector<storage>(of.size(), storage(7.0f))),
+    const device_array<float> dy_on_device(dy);
+    const device_array<storage> dx(std::vector<storage>(of.size(), storage(7.0f))),
         wanted_dx(std::vector<storage>(of.size(), storage(7.0f)));
-    const device_vector<float> sums(static_cast<std::size_t>(p.m));
+    const device_array<float> sums(std::vector<float>(static_cast<std::size_t>(p.m)));
     backward_elementwise(op, forward.shape, dy_on_device.data(), forward.wanted_y.data(), nullptr,
                          wanted_dx.data());
     typename backward_gemm::epilogue::FusionCallbacks::Arguments with_y;
