@@ -3,11 +3,13 @@
 #pragma once
 
 #include <invact/activation/catalogue.hpp>
+#include <invact/activation/clamped_swish.hpp>
 #include <invact/approx/polynomial.hpp>
 #include <invact/approx/rational.hpp>
 #include <invact/core/float8.hpp>
 #include <invact/core/fragment.hpp>
 #include <invact/core/storage.hpp>
+#include <invact/op/gated_units.hpp>
 #include <invact/op/gradient_table.hpp>
 #include <invact/op/inverted.hpp>
 #include <invact/op/refined.hpp>

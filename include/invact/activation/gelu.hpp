@@ -1,6 +1,7 @@
 // GELU, the exact one: f(x) = x * Phi(x) = x/2 * (1 + erf(x / sqrt 2)).
 #pragma once
 
+#include <invact/approx/derivative.hpp>
 #include <invact/approx/forward.hpp>
 #include <invact/approx/gradient.hpp>
 #include <invact/approx/packed.hpp>
@@ -34,6 +35,12 @@ struct gelu {
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));
+  }
+
+  // f'(x).
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return detail::gelu_derivative<coefficients_for::gelu_forward<binary16_format>, Math>(x);
   }
 };
 static_assert(is_activation_v<gelu>);

@@ -2,9 +2,10 @@
 // x^3).
 #pragma once
 
+#include <invact/approx/derivative.hpp>
 #include <invact/approx/gradient.hpp>
-#include <invact/approx/packed.hpp>
 #include <invact/approx/logistic.hpp>
+#include <invact/approx/packed.hpp>
 #include <invact/coefficients/gelu_tanh.hpp>
 #include <invact/core/traits.hpp>
 
@@ -42,6 +43,12 @@ struct gelu_tanh {
     } else {
       return detail::gelu_tanh_float<Math>(x);
     }
+  }
+
+  // f'(x).
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return detail::gelu_tanh_derivative<Math>(x);
   }
 };
 static_assert(is_activation_v<gelu_tanh>);

@@ -1,6 +1,7 @@
 // Mish: f(x) = x * tanh(softplus(x)) = x * n / (n + 2), n = e^x (e^x + 2).
 #pragma once
 
+#include <invact/approx/derivative.hpp>
 #include <invact/approx/gradient.hpp>
 #include <invact/approx/logistic.hpp>
 #include <invact/coefficients/mish.hpp>
@@ -38,6 +39,12 @@ struct mish {
     } else {
       return detail::mish_float<Math>(x);
     }
+  }
+
+  // f'(x).
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return detail::mish_derivative<Math>(x);
   }
 };
 static_assert(is_activation_v<mish>);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <invact/activation/swish.hpp>
+#include <invact/approx/derivative.hpp>
 
 INVACT_NAMESPACE_BEGIN
 
@@ -28,6 +29,12 @@ struct quick_gelu {
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
     return swish{beta}.value<Format, Math>(x);
+  }
+
+  // f'(x).
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return detail::swish_derivative<Math>(x, beta);
   }
 };
 static_assert(is_activation_v<quick_gelu>);

@@ -1,6 +1,7 @@
 // SiLU: f(x) = x * sigmoid(x).
 #pragma once
 
+#include <invact/approx/derivative.hpp>
 #include <invact/approx/forward.hpp>
 #include <invact/approx/gradient.hpp>
 #include <invact/approx/packed.hpp>
@@ -33,6 +34,12 @@ struct silu {
   // 1 on the left piece, x < T; 0 on the right, and for NaN.
   INVACT_FUNCTION uint32 piece_index(float x) const {
     return static_cast<uint32>(is_less(x, stationary_point));
+  }
+
+  // f'(x).
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return detail::swish_derivative<Math>(x, 1.0f);
   }
 };
 static_assert(is_activation_v<silu>);

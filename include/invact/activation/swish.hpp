@@ -2,6 +2,7 @@
 #pragma once
 
 #include <invact/activation/silu.hpp>
+#include <invact/approx/derivative.hpp>
 #include <invact/approx/gradient_scaled.hpp>
 #include <invact/approx/logistic.hpp>
 #include <invact/coefficients/swish.hpp>
@@ -49,6 +50,12 @@ struct swish {
     } else {
       return detail::swish_float<Math>(x, beta);
     }
+  }
+
+  // f'(x).
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return detail::swish_derivative<Math>(x, beta);
   }
 };
 static_assert(is_activation_v<swish>);

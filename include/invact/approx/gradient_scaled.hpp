@@ -9,17 +9,9 @@
 
 #include <invact/approx/flat.hpp>
 #include <invact/approx/gradient.hpp>
+#include <invact/core/format.hpp>
 
 INVACT_NAMESPACE_BEGIN
-
-namespace detail {
-
-// The largest power of two that is not above |x|; 0 for zeros and subnormals, infinity for NaN and infinities.
-INVACT_FUNCTION float power_of_two_below(float x) {
-  return float_from_bits(float_bits(x) & float_infinity_bits);
-}
-
-}  // namespace detail
 
 // For 16-bit storage. g is straight in t next to the minimum, so the best t of a cell is the middle of its
 // ends': if it ends `above` and `below` its y, t = (sqrt(y - y_min + above) + sqrt(y - y_min - below)) / 2,
@@ -28,16 +20,30 @@ template <class Table, class Minimum, class Format, int SpentBits, class Math = 
 struct scaled_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation& activation, float y, uint32 piece) {
-    const float scale = activation.beta * Table::scale;
     // A cell reaches half a code away, or a whole one where the code has the piece in it. From a power of two
     // the next code towards 0 is only half as far. Positive y are so far from the minimum that they do without.
-    const float reach = (SpentBits > 0 ? 1.0f : 0.5f) * detail::epsilon<Format> * scale;
+    constexpr float reach = (SpentBits > 0 ? 1.0f : 0.5f) * detail::epsilon<Format>;
     const float negative = minimum(y, 0.0f);
     const float above = detail::power_of_two_below(negative * (1.0f - detail::epsilon<Format> / 4.0f));
     const float below = detail::power_of_two_below(negative);
+    return evaluate_reach(activation, y, above, below, reach, piece);
+  }
+
+  // Of a cell that is not y's own: see gradient.hpp.
+  template <class Activation>
+  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float above, float below,
+                                             uint32 piece) {
+    return evaluate_reach(activation, y, above, below, 1.0f, piece);
+  }
+
+ private:
+  template <class Activation>
+  INVACT_FUNCTION static float evaluate_reach(const Activation& activation, float y, float above, float below,
+                                              float reach, uint32 piece) {
+    const float scale = activation.beta * Table::scale;
     const float u = multiply_add(y, scale, -Minimum::value * Table::scale);
-    const float end = carry_nan(saturated_multiply_add(above, reach, u), y);
-    const float begin = saturated_multiply_add(below, -reach, u);
+    const float end = carry_nan(saturated_multiply_add(above, reach * scale, u), y);
+    const float begin = saturated_multiply_add(below, -reach * scale, u);
     const float t = (Math::sqrt(end) + Math::sqrt(begin)) * select_by_bit(piece, -0.5f, 0.5f);
     return restore_nan(detail::without_vanished<Table>(horner(Table::polynomial(), t), y, piece), y);
   }

@@ -4,8 +4,8 @@
 
 #include <invact/core/float8.hpp>
 #include <invact/core/fragment.hpp>
-#include <invact/core/order.hpp>
 #include <invact/core/traits.hpp>
+#include <invact/op/owned_codes.hpp>
 #include <invact/packing/refined_bitmask.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -58,9 +58,9 @@ class cell_op : Activation, protected Scale {
   using format = typename traits::format;
   using code = typename format::code;
   static constexpr int piece_bits = piece_bits_v<Activation>;
-  static constexpr int owned_count = owned_values_of<Activation>;
   static constexpr int cut_bits = Packing::template mask_bits<piece_bits> - piece_bits;
   using computed = computed_format<Activation, format, cut_bits>;
+  using owned = owned_codes<Activation, format, computed>;
 
  public:
   using activation_type = Activation;
@@ -106,7 +106,7 @@ class cell_op : Activation, protected Scale {
 
   // f(x), scaled and rounded to Storage, with its mask bits. x is the compute value, after any bias.
   INVACT_FUNCTION encoded forward(float x) const {
-    const unrounded from = before_rounding(x, codes_of_owned());
+    const unrounded from = before_rounding(x, owned(activation(), Scale::factor()));
     return finish(format::round(from.scaled), from);
   }
 
@@ -157,7 +157,7 @@ class cell_op : Activation, protected Scale {
                                                fragment<float, N>& values) const {
     fragment<Storage, N> y;
     kept = pieces<N>{};
-    const owned_codes owned = codes_of_owned();
+    const owned others(activation(), Scale::factor());
     const auto keep = [&](int i, code c, const unrounded& from) {
       const encoded e = finish(c, from);
       y[i] = e.y;
@@ -168,7 +168,7 @@ class cell_op : Activation, protected Scale {
     constexpr int pairs = sizeof(code) == 1 ? N / 2 : 0;
     INVACT_UNROLL
     for (int i = 0; i < 2 * pairs; i += 2) {
-      const unrounded first = before_rounding(x[i], owned), second = before_rounding(x[i + 1], owned);
+      const unrounded first = before_rounding(x[i], others), second = before_rounding(x[i + 1], others);
       if constexpr (pairs > 0) {
         const fragment<code, 2> c = format::round_pair(first.scaled, second.scaled);
         keep(i, c[0], first);
@@ -177,7 +177,7 @@ class cell_op : Activation, protected Scale {
     }
     INVACT_UNROLL
     for (int i = 2 * pairs; i < N; ++i) {
-      const unrounded from = before_rounding(x[i], owned);
+      const unrounded from = before_rounding(x[i], others);
       keep(i, format::round(from.scaled), from);
     }
     return y;
@@ -207,122 +207,29 @@ class cell_op : Activation, protected Scale {
  private:
   using parts = cell_parts<Activation, format, mask_bits>;
 
-  // The code of an owned value. A zero's is known to the compiler where the zero is.
-  INVACT_FUNCTION code code_of(float owned) const {
-    return is_zero_value(owned) ? static_cast<code>((float_bits(owned) >> 31) * format::sign)
-                                : format::round(owned * Scale::factor());
-  }
-  INVACT_FUNCTION static constexpr bool is_zero_value(float x) { return x == 0.0f; }
-
-  // What keeps other y off the code of an owned value: those below it are rounded from at most the number
-  // before the code's, those above it from at least the one behind.
-  struct owned_code {
-    float y, before, behind;
-    bool saturates;  // there is no number behind: what is beyond it is held before it
-    uint32 piece;
-    beside others;
-  };
-  struct owned_codes {
-    owned_code all[owned_count > 0 ? owned_count : 1];
-  };
-  INVACT_FUNCTION owned_codes codes_of_owned() const {
-    owned_codes result{};
-    if constexpr (owned_count > 0) {
-      constexpr float largest = 0x1.fffffep+127f;
-      INVACT_UNROLL
-      for (int i = 0; i < owned_count; ++i) {
-        const owned_value owned = activation().owned(i);
-        const uint32 magnitude = code_of(owned.y) & (format::sign - 1u);
-        const bool is_negative = (float_bits(owned.y) & float_sign_mask) != 0;
-        const bool is_last = magnitude + 1u >= format::infinity;
-        // With the sign made positive. Before a zero are the numbers of the other sign; where the scale makes
-        // a zero of another value, y before it become one too.
-        const float inner =
-            select(is_zero_value(owned.y), -format::load(static_cast<code>(1u)),
-                   select(magnitude == 0u, largest, format::load(static_cast<code>(magnitude - 1u))));
-        const float outer = select(is_last, -largest, format::load(static_cast<code>(magnitude + 1u)));
-        result.all[i] = {owned.y,
-                         select(is_negative, negated(outer), inner),
-                         select(is_negative, negated(inner), outer),
-                         is_last,
-                         owned.piece,
-                         owned.others};
-      }
-    }
-    return result;
-  }
-
-  // y scaled, but held away from the codes of owned values.
-  INVACT_FUNCTION static float apart_from(const owned_codes& owned, float scaled, float y, uint32 piece) {
-    if constexpr (owned_count > 0) {
-      INVACT_UNROLL
-      for (int i = 0; i < owned_count; ++i) {
-        const owned_code& o = owned.all[i];
-        const bool is_below = (o.others != beside::above) & !is_at_least(y, o.y);
-        const bool is_above = (o.others != beside::below) & !is_at_most(y, o.y);
-        const bool owns = piece == o.piece, saturates = (o.others == beside::both) & o.saturates;
-        const float below = smaller(scaled, o.before);
-        scaled = select(owns & (is_below | (is_above & saturates)), below, scaled);
-        const float above = larger(scaled, o.behind);
-        scaled = select(owns & (is_above | (is_below & saturates)), above, scaled);
-      }
-    } else {
-      static_cast<void>(owned);
-      static_cast<void>(y);
-      static_cast<void>(piece);
-    }
-    return scaled;
-  }
-
   // f(x), its piece, and what is rounded to Storage.
   struct unrounded {
     float y;
     uint32 piece;
     float scaled;
   };
-  INVACT_FUNCTION unrounded before_rounding(float x, const owned_codes& owned) const {
+  INVACT_FUNCTION unrounded before_rounding(float x, const owned& others) const {
     const uint32 piece = activation().piece_index(x);
     const float y = evaluator_type::evaluate(activation(), x);
     // -ffast-math lets a compiler take a product for no NaN.
-    return {y, piece, restore_nan(apart_from(owned, y * Scale::factor(), y, piece), y)};
+    return {y, piece, restore_nan(others.apart(y * Scale::factor(), y, piece), y)};
   }
   INVACT_FUNCTION encoded finish(code c, const unrounded& from) const {
     return {traits::from_code(c),
             parts::mask(activation(), from.y, from.piece, c, Scale::inverse(), end_of(c)), from.y};
   }
 
-  // Where the cell of c ends at an owned value, of the next code, that |value|; else 0. It matters where g
-  // is not constant beside one.
-  INVACT_FUNCTION float end_of(code c) const {
-    float end = 0.0f;
-    if constexpr (has_lowest<Activation> && owned_count > 0) {
-      INVACT_UNROLL
-      for (int i = 0; i < owned_count; ++i) {
-        const float owned = activation().owned(i).y;
-        end = select(static_cast<code>(c + 1u) == code_of(owned), absolute(owned), end);
-      }
-    } else {
-      static_cast<void>(c);
-    }
-    return end;
-  }
+  INVACT_FUNCTION float end_of(code c) const { return owned::end_of(activation(), Scale::factor(), c); }
 
-  // The y that a code and its mask bits stand for. An owned value is taken as it is, as its product,
-  // rounded and divided again, would be on either side of the bound that an activation compares it with.
+  // The y that a code and its mask bits stand for.
   INVACT_FUNCTION float decoded(code c, uint32 mask, uint32 piece) const {
-    float y = parts::value(activation(), c, mask, Scale::inverse(), end_of(c));
-    if constexpr (owned_count > 0) {
-      INVACT_UNROLL
-      for (int i = 0; i < owned_count; ++i) {
-        const owned_value owned = activation().owned(i);
-        const bool is_zero = is_zero_value(owned.y);  // which decodes to itself
-        y = select((c == code_of(owned.y)) & (piece == owned.piece) & !is_zero,
-                   computed::load(computed::round(owned.y)), y);
-      }
-    } else {
-      static_cast<void>(piece);
-    }
-    return y;
+    return owned::value(activation(), Scale::factor(), c, piece,
+                        parts::value(activation(), c, mask, Scale::inverse(), end_of(c)));
   }
 };
 

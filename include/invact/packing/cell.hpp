@@ -57,9 +57,10 @@ INVACT_HOST_DEVICE constexpr float least_half_spacing() {
 // one: in |t| where there is one minimum, else in y. In y too, in 16-bit storage, where |y| is less than a
 // quarter of |y_min|: there t^2 has fewer digits of y than a code. Of infinities and NaNs it means nothing,
 // and of zeros only where has_zero().
-template <class Activation, class Format, class Math = native_math>
+template <class Activation, class Format, int SpentBits = 0, class Math = native_math>
 class code_cell {
-  static constexpr float half_spacing = least_half_spacing<Format>();
+  // Where the piece is in a code's lowest bits, the next code of the same piece is 2^SpentBits further.
+  static constexpr float half_spacing = least_half_spacing<Format>() * static_cast<float>(1 << SpentBits);
 
  public:
   // Of the code whose value is q. `end` is 0, or the |y| where the cell ends although rounding would end it
@@ -67,7 +68,7 @@ class code_cell {
   INVACT_FUNCTION code_cell(const Activation& activation, float q, float inverse, float end) {
     // Half a code in the bits of a float: so far from a normal number are the middles to its neighbours, a
     // power of two's too.
-    constexpr uint32 half_code = 1u << (binary32_format::mantissa_bits - 1 - Format::mantissa_bits);
+    constexpr uint32 half_code = 1u << (binary32_format::mantissa_bits - 1 - Format::mantissa_bits + SpentBits);
     const uint32 sign = float_bits(q) & float_sign_mask;
     const uint32 magnitude = float_bits(q) & ~float_sign_mask;
     float inner = float_from_bits(magnitude - half_code), outer = float_from_bits(magnitude + half_code);
@@ -141,10 +142,10 @@ class code_cell {
 // of them numbers equal parts of the cell, from the cell's end next to 0 on. If nothing is left where codes
 // are ambiguous, no cell is cut. Here y is about the value of its code times `inverse`, and `end` is the
 // cell's.
-template <class Activation, class Format, int Bits, class Math = native_math>
+template <class Activation, class Format, int Bits, int SpentBits = 0, class Math = native_math>
 struct cell_parts {
   using code = typename Format::code;
-  using cell = code_cell<Activation, Format, Math>;
+  using cell = code_cell<Activation, Format, SpentBits, Math>;
   static constexpr int piece_bits = piece_bits_v<Activation>;
   static constexpr bool cuts = Bits > piece_bits;
 

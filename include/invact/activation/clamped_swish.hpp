@@ -1,0 +1,77 @@
+// Swish of a clamped x: f(x) = swish(min(x, limit)), the gate of clamped SwiGLU units.
+#pragma once
+
+#include <invact/activation/swish.hpp>
+#include <invact/approx/flat.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+// Up to the limit swish, whose minimum is at T = -1.27846454 / beta, then constant. As in PyTorch's clamp, x = limit is
+// not yet beyond it: there f' is swish's, and behind it 0.
+//
+// Domain         all of float; beta in [2^-100, 2^100), limit in [2^-100 / beta, 2^100). The defaults are gpt-oss's.
+// Storage        any; a y of an x up to the limit that would be stored as f(limit) is stored as the number below.
+// Cost           swish's and 4; gradient swish's and 2.
+// Largest error  as of swish, next to f(limit) 1 ULP.
+// NaN/inf/0      NaN; f(limit) for +inf, with g = 0, and -0 on the left piece for -inf; the zero of x's sign.
+// Source         the definition; beta and limit from the model card of gpt-oss (arXiv 2508.10925).
+struct clamped_swish {
+  static constexpr int pieces = 2;
+  static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+
+  float beta = 1.702f;
+  float limit = 7.0f;
+
+  INVACT_FUNCTION swish unclamped() const { return swish{beta}; }
+  INVACT_FUNCTION bool is_valid() const {
+    return unclamped().is_valid() & !is_less(beta * limit, 0x1p-100f) & is_less(limit, 0x1p+100f);
+  }
+  INVACT_FUNCTION y_minimum lowest() const { return unclamped().lowest(); }
+  INVACT_FUNCTION uint32 piece_index(float x) const { return unclamped().piece_index(x); }
+
+  // f(limit), of which there is one whatever the storage.
+  INVACT_FUNCTION float top() const { return detail::swish_float<native_math>(limit, beta); }
+
+  template <class Format, class Math>
+  INVACT_FUNCTION float value(float x) const {
+    const float flat = top();
+    const float y = smaller(unclamped().value<Format, Math>(smaller(x, limit)), detail::neighbours<Format>(flat).below);
+    return select(is_at_most(x, limit) | is_nan(x), y, flat);
+  }
+
+  static constexpr int owned_values = 1;
+  INVACT_FUNCTION owned_value owned(int) const { return {top(), 0, beside::below}; }
+
+  template <class Math>
+  INVACT_FUNCTION float derivative(float x) const {
+    return select(is_at_most(x, limit) | is_nan(x), unclamped().derivative<Math>(x), 0.0f);
+  }
+};
+static_assert(is_activation_v<clamped_swish>);
+
+// What Whole, an approximant of swish, gives, and 0 for f(limit) as it is stored.
+template <class Format, class Whole>
+struct clamped_approximant {
+  INVACT_FUNCTION static float evaluate(const clamped_swish& activation, float y, uint32 piece) {
+    return finish(activation, y, Whole::evaluate(activation.unclamped(), y, piece));
+  }
+  INVACT_FUNCTION static float evaluate_cell(const clamped_swish& activation, float y, float above, float below,
+                                             uint32 piece) {
+    return finish(activation, y, Whole::evaluate_cell(activation.unclamped(), y, above, below, piece));
+  }
+
+ private:
+  INVACT_FUNCTION static float finish(const clamped_swish& activation, float y, float g) {
+    return select(float_bits(y) == float_bits(detail::stored_value<Format>(activation.top())), 0.0f, g);
+  }
+};
+
+template <class Format, int SpentBits>
+struct select_approximant<accurate, clamped_swish, Format, SpentBits> {
+  using type = clamped_approximant<Format, typename select_approximant<accurate, swish, Format, SpentBits>::type>;
+};
+template <class Format, int SpentBits>
+struct select_approximant<fast, clamped_swish, Format, SpentBits>
+    : select_approximant<accurate, clamped_swish, Format, SpentBits> {};
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,347 @@
+// gated: a gated unit, h = f(g) * u, whose backward needs only h, u and the monotone piece of g.
+//
+//   using act = invact::swiglu<invact::bfloat16>;                        // gated<silu, bfloat16>
+//   act::encoded e = act{}.forward(g, u);                                 // e.h, e.piece
+//   act::gradients d = act{}.backward(dh, e.h, u, e.piece);               // d.dg, d.du
+//
+// The next layer keeps h, and u is kept anyway; g is not. y = f(g) is h / u, to the bits that h has; then
+// dg = dh * u * f'(f^-1(y)) and du = dh * y. u is the value that is kept: in an epilogue round it first.
+//
+// u = 0      loses nothing: h = f(g) * m with m = u, but where |u| is less than least_multiplier of the storage format,
+//            2^-60 in bfloat16 and float and 2^-13 in half, with that and u's sign. The backward does the same to u, so u
+//            itself is never written, and dg is of u itself: 0 where u is.
+// Mask       bitmask keeps the piece beside h, mantissa_bit in h's lowest mantissa bit where h / u is in the activation's
+//            ambiguous range. So h, not u, pays for it, by an error of 1 ULP in place of 1/2 on the negative side of f,
+//            where |f| is small; in u the bit would cost as much of a number that is not small, and a second tensor to
+//            write.
+// Half       an h below 2^-14 is subnormal and has fewer bits, so y is known to 2^-25 / |m| only (2^-24 on the ambiguous
+//            side with mantissa_bit): 2^-12 (2^-11) at worst, which is what least_multiplier is for. That is as much as
+//            half's rounding of g itself costs; du is off by dh times that, and dg, a multiple of u, by less. h of over
+//            65504 is infinite, and so is its du then. bfloat16 has neither limit.
+// Largest u  where subnormals are flushed to zero, |u| of 2^126 and more counts as infinite in the backward.
+// NaN        NaN of g, u or dh give NaN, dg and du; an infinite u too, as h / u is none.
+// Gradients  dg's error is that of the op that stores y (inverted) within some per cent, and du's less than what
+//            computing f(g) again from a rounded g has: bench/results, "gated units".
+//
+// An op is a trivially copyable value, touches no memory and launches nothing, as inverted; scalar and fragment calls
+// agree bit for bit, except on a host under -ffast-math.
+#pragma once
+
+#include <invact/core/format.hpp>
+#include <invact/core/math.hpp>
+#include <invact/op/inverted.hpp>
+#include <invact/op/owned_codes.hpp>
+#include <invact/op/up.hpp>
+#include <invact/packing/mantissa_bit.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+// An approximant that decodes a cell which is not the code's own.
+template <class T, class Activation, class = void>
+inline constexpr bool has_evaluate_cell = false;
+template <class T, class Activation>
+inline constexpr bool has_evaluate_cell<
+    T, Activation,
+    void_t<decltype(static_cast<float>(T::evaluate_cell(declval<const Activation&>(), 0.0f, 0.0f, 0.0f, 0u)))>> =
+    true;
+
+template <class Activation, class Storage, class Packing, class Up>
+struct check_gated {
+  static_assert(is_activation_v<Activation>,
+                "invact::gated: Activation is not an activation: it needs `pieces`, `ambiguous` and "
+                "`piece_index(float) const`, as invact::silu has");
+  static_assert(is_storage_v<Storage> && !is_float8<Storage>,
+                "invact::gated: Storage must have 16 or 32 bits: use float, __half, __nv_bfloat16, invact::binary16 or "
+                "invact::bfloat16, or specialise invact::storage_traits for it");
+  static_assert(is_packing_v<Packing>,
+                "invact::gated: Packing is not a packing: use invact::bitmask or invact::mantissa_bit");
+  static_assert(is_up_v<Up>,
+                "invact::gated: Up does not say what f(g) is multiplied with: it needs `float multiplier(float u) "
+                "const` and `bool is_clamped(float u) const`, as invact::plain_up has");
+  static constexpr bool value =
+      is_activation_v<Activation> && is_storage_v<Storage> && !is_float8<Storage> && is_packing_v<Packing> && is_up_v<Up>;
+};
+
+template <bool Checked, class Activation, class Storage, class Packing, class Approximant, class Evaluator>
+struct gated_parts {
+  using format = binary32_format;
+  using computed = format;
+  using approximant = void;
+  using evaluator = void;
+  static constexpr int piece_bits = 0, spent_bits = 0, mask_bits = 0;
+};
+template <class Activation, class Storage, class Packing, class Approximant, class Evaluator>
+struct gated_parts<true, Activation, Storage, Packing, Approximant, Evaluator> {
+  using format = typename storage_traits<Storage>::format;
+  static constexpr int piece_bits = piece_bits_v<Activation>;
+  static constexpr int spent_bits = Packing::template spent_bits<piece_bits>;
+  static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
+  // Straight lines are as cheap in float, where they need not be held apart from a constant's neighbours before they
+  // are multiplied.
+  static constexpr bool is_straight =
+      owned_values_of<Activation> > 0 && !has_lowest<Activation> && !has_range<Activation>;
+  using computed = typename conditional<is_straight, binary32_format, format>::type;
+  using evaluator = typename select_evaluator<Evaluator, Activation, computed>::type;
+  // A table that is fitted without spent bits is the finer one, and the cell is told to it.
+  static constexpr int fitted_bits = is_same_v<Approximant, accurate> && sizeof(Storage) == 2 ? 0 : spent_bits;
+  using approximant = typename select_approximant<Approximant, Activation, computed, fitted_bits>::type;
+  static_assert(is_approximant_v<approximant, Activation>,
+                "invact::gated: Approximant is not an approximant for this activation and storage: invact::accurate is "
+                "shipped for all, invact::fast for 16-bit storage");
+  static_assert(is_same_v<evaluator, packed> || is_evaluator_v<evaluator, Activation>,
+                "invact::gated: Evaluator is not a forward evaluator for this activation: it needs `static float "
+                "evaluate(const Activation&, float x)`");
+  static_assert(!is_same_v<evaluator, packed>,
+                "invact::gated: invact::packed is shipped for gelu, gelu_tanh and silu in bfloat16 only: use "
+                "invact::default_evaluator");
+};
+
+}  // namespace detail
+
+// The least |multiplier| of f(g): see above.
+template <class Format>
+inline constexpr float least_multiplier =
+    (Format::sign >> Format::mantissa_bits) >= 0x80u ? 0x1p-60f : 0x1p-13f;
+
+// Activation   what f is: of the catalogue, or your own.
+// Storage      the type h is kept in: float, __half, __nv_bfloat16, or one with storage_traits.
+// Packing      where the piece index goes: bitmask or mantissa_bit.
+// Approximant  how f'(f^-1(y)) is computed: accurate, fast (16-bit storage), or a class of your own. What has
+//              `evaluate_cell` is told between which y the h and u at hand may come from; fast has no use for that.
+// Evaluator    how f is computed: the storage format's own, packed, or a class of yours.
+// Up           what f(g) is multiplied with: plain_up, clamped_up, or a class of yours.
+template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
+          class Evaluator = default_evaluator, class Up = plain_up>
+class gated : Activation, Up {
+  using parts = detail::gated_parts<detail::check_gated<Activation, Storage, Packing, Up>::value, Activation, Storage,
+                                    Packing, Approximant, Evaluator>;
+  using traits = storage_traits<Storage>;
+  using format = typename parts::format;
+  using code = typename format::code;
+  using owned = detail::owned_codes<Activation, format, typename parts::computed>;
+  static constexpr int spent_bits = parts::spent_bits;
+
+ public:
+  using activation_type = Activation;
+  using storage_type = Storage;
+  using packing_type = Packing;
+  using approximant_type = typename parts::approximant;
+  using evaluator_type = typename parts::evaluator;
+  using up_type = Up;
+
+  // Bits that each element keeps outside h: 0 with mantissa_bit.
+  static constexpr int mask_bits = parts::mask_bits;
+  // What the backward takes beside u and dh is h, not g.
+  static constexpr bool recomputes = false;
+  // Whether two elements are computed at once: forward_pair() exists.
+  static constexpr bool encodes_pairs = detail::evaluates_values_in_pairs<evaluator_type, Activation>;
+
+  // What the forward keeps of one element beside u. `piece` is 0 when the packing keeps it inside h.
+  struct encoded {
+    Storage h;
+    uint32 piece;
+  };
+  // In float: round them to the gradients' types yourself.
+  struct gradients {
+    float dg, du;
+  };
+
+  INVACT_HOST_DEVICE constexpr gated() : Activation{}, Up{} {}
+  INVACT_HOST_DEVICE constexpr explicit gated(const Activation& a, const Up& u = Up{}) : Activation(a), Up(u) {}
+
+  INVACT_FUNCTION const Activation& activation() const { return *this; }
+  INVACT_FUNCTION const Up& up() const { return *this; }
+
+  // Whether the parameters are in their range; the entry points refuse an op with others.
+  INVACT_FUNCTION bool is_valid() const {
+    bool valid = true;
+    if constexpr (detail::has_is_valid<Activation>) valid = valid & activation().is_valid();
+    if constexpr (detail::has_is_valid<Up>) valid = valid & up().is_valid();
+    return valid;
+  }
+
+  // f(g) * u, rounded to Storage, with g's piece. g is the compute value, after any bias, u the value that is kept.
+  INVACT_FUNCTION encoded forward(float g, float u) const {
+    const float m = up().multiplier(u);
+    if constexpr (encodes_pairs) {
+      const auto y = evaluator_type::evaluate_pair(activation(), g, g);
+      const float size = magnitude(m);
+      const uint32 codes =
+          Packing::template encode_packed<Activation, format>(y.first * size, y.second * size, y.pieces);
+      return {traits::from_code(static_cast<code>((codes & 0xffffu) ^ sign_of(m))), mask_bits == 0 ? 0u : y.pieces & 1u};
+    } else {
+      const uint32 piece = activation().piece_index(g);
+      const float scaled = before_rounding(g, m, piece);
+      const auto c = Packing::template encode<Activation, format>(scaled, piece);
+      return {traits::from_code(static_cast<code>(c ^ sign_of(m))), mask_bits == 0 ? 0u : piece};
+    }
+  }
+
+  // The gradients, decoded from what forward() kept.
+  INVACT_FUNCTION gradients backward(float dh, Storage h, float u, uint32 piece) const {
+    const float m = up().multiplier(u);
+    const decoded_unit unit = decode(h, m, piece);
+    return {dh * m * unit.factor, up().is_clamped(u) ? 0.0f : dh * unit.y};
+  }
+  INVACT_FUNCTION gradients backward(float dh, Storage h, float u) const {
+    static_assert(mask_bits == 0,
+                  "invact::gated::backward(dh, h, u): this packing keeps the piece outside h: pass backward(dh, h, u, "
+                  "piece)");
+    return backward(dh, h, u, 0u);
+  }
+
+  template <int N>
+  using pieces = piece_fragment<N, mask_bits>;
+
+  // forward() of N elements; `kept.bits` are then the mask's bits in the bitmask's own order. Fragments by value, as of
+  // inverted.
+  template <int N>
+  INVACT_FUNCTION fragment<Storage, N> forward(fragment<float, N> g, fragment<float, N> u, pieces<N>& kept) const {
+    constexpr bool has_pairs = encodes_pairs || detail::encodes_pairs<Packing, Activation, format> ||
+                               (detail::is_same_v<Packing, bitmask> && detail::converts_pairs<format>);
+    constexpr int paired = has_pairs ? N / 2 * 2 : 0;
+    fragment<Storage, N> h;
+    kept = pieces<N>{};
+    INVACT_UNROLL
+    for (int i = 0; i < paired; i += 2) {
+      if constexpr (has_pairs) {
+        const float first = up().multiplier(u[i]), second = up().multiplier(u[i + 1]);
+        uint32 first_piece, second_piece;
+        fragment<code, 2> codes;
+        if constexpr (encodes_pairs) {
+          const auto y = evaluator_type::evaluate_pair(activation(), g[i], g[i + 1]);
+          first_piece = y.pieces & 1u;
+          second_piece = y.pieces >> 31;
+          codes = bit_cast<fragment<code, 2>>(Packing::template encode_packed<Activation, format>(
+              y.first * magnitude(first), y.second * magnitude(second), y.pieces));
+        } else {
+          first_piece = activation().piece_index(g[i]);
+          second_piece = activation().piece_index(g[i + 1]);
+          const float a = before_rounding(g[i], first, first_piece);
+          const float b = before_rounding(g[i + 1], second, second_piece);
+          if constexpr (detail::encodes_pairs<Packing, Activation, format>) {
+            codes = Packing::template encode_pair<Activation, format>(a, b, first_piece, second_piece);
+          } else {
+            codes = bit_cast<fragment<code, 2>>(format::round_pair(a, b));
+          }
+        }
+        if constexpr (sizeof(code) == 2) {
+          const uint32 signs = upper_halves(float_bits(first), float_bits(second)) & 0x80008000u;
+          codes = bit_cast<fragment<code, 2>>(bit_cast<uint32>(codes) ^ signs);
+        } else {
+          codes = {static_cast<code>(codes[0] ^ sign_of(first)), static_cast<code>(codes[1] ^ sign_of(second))};
+        }
+        h[i] = traits::from_code(codes[0]);
+        h[i + 1] = traits::from_code(codes[1]);
+        kept.insert(i, first_piece);
+        kept.insert(i + 1, second_piece);
+      }
+    }
+    INVACT_UNROLL
+    for (int i = paired; i < N; ++i) {
+      const encoded e = forward(g[i], u[i]);
+      h[i] = e.h;
+      kept.insert(i, e.piece);
+    }
+    return h;
+  }
+
+  template <int N>
+  INVACT_FUNCTION void backward(fragment<float, N> dh, fragment<Storage, N> h, fragment<float, N> u,
+                                const pieces<N>& kept, fragment<float, N>& dg, fragment<float, N>& du) const {
+    INVACT_UNROLL
+    for (int i = 0; i < N; ++i) {
+      const gradients d = backward(dh[i], h[i], u[i], kept[i]);
+      dg[i] = d.dg;
+      du[i] = d.du;
+    }
+  }
+
+ private:
+  static constexpr bool is_narrow = sizeof(code) == 2;
+  // Half of the distance of codes of one piece, relative to the power of two below one of them.
+  static constexpr float reach = detail::power_of_two(spent_bits - 1 - format::mantissa_bits);
+
+  // |m|, but not less than the least.
+  INVACT_FUNCTION static float magnitude(float m) { return max_propagate_nan(absolute(m), least_multiplier<format>); }
+  // The sign bit of a code that is m's.
+  INVACT_FUNCTION static uint32 sign_of(float m) {
+    return (float_bits(m) >> (32 - 8 * static_cast<int>(sizeof(code)))) & format::sign;
+  }
+
+  // f(g) * |m|.
+  INVACT_FUNCTION float before_rounding(float g, float m, uint32 piece) const {
+    const float y = evaluator_type::evaluate(activation(), g), size = magnitude(m), scaled = y * size;
+    if constexpr (owned::count > 0) {
+      // A comparison with what is owned loses a NaN.
+      return restore_nan(owned(activation(), size).apart(scaled, y, piece), scaled);
+    } else {
+      static_cast<void>(piece);
+      return scaled;
+    }
+  }
+
+  // y, and f' there.
+  struct decoded_unit {
+    float y, factor;
+  };
+  INVACT_FUNCTION decoded_unit decode(Storage stored, float m, uint32 mask) const {
+    const code c = static_cast<code>(traits::to_code(stored) ^ sign_of(m));
+    const uint32 piece = Packing::template decode<Activation, format>(c, mask);
+    const float size = magnitude(m), q = format::load(c);
+    if constexpr (!is_narrow) {
+      const float y = owned::value(activation(), size, c, piece, quotient(q, size));
+      return {y, approximant_type::evaluate(activation(), y, piece)};
+    } else {
+      // In two steps: 1 / size may be subnormal, which rcp makes a zero of.
+      const float inverse = native_math::rcp(size * 0.25f) * 0.25f;
+      if constexpr (detail::has_evaluate_cell<approximant_type, Activation> &&
+                    !detail::is_same_v<Approximant, fast>) {
+        float y = owned::not_owned(activation(), q * inverse);
+        y = owned::value(activation(), size, c, piece, y);
+        float inner = detail::power_of_two_below(absolute(q) * (1.0f - detail::epsilon<format> / 4.0f));
+        float outer = detail::power_of_two_below(absolute(q));
+        if constexpr (detail::least<format> > 0x1p-100f) {
+          // Subnormal numbers are equally far apart; the part of a cell nearer to 0 is not more than half of the number.
+          constexpr float least = detail::least<format> / detail::epsilon<format>;
+          outer = at_least(outer, least);
+          inner = minimum(at_least(inner, least), absolute(q) * (0.5f / reach));
+        }
+        const float unit = inverse * reach;
+        return {y, approximant_type::evaluate_cell(activation(), y, inner * unit, outer * unit, piece)};
+      } else {
+        return decode_closed_form(c, q * inverse, size, inverse, piece);
+      }
+    }
+  }
+
+  // Of an approximant that is told no cell: the y that stands for the cell, where g is not straight in it.
+  INVACT_FUNCTION decoded_unit decode_closed_form(code c, float y, float size, float inverse, uint32 piece) const {
+    float at = owned::not_owned(activation(), y);
+    if constexpr (detail::has_gradient_factor<Activation> &&
+                  (detail::has_lowest<Activation> || detail::has_range<Activation>)) {
+      using cell = detail::cell_parts<Activation, format, parts::piece_bits, spent_bits>;
+      at = cell::value(activation(), c, piece, inverse, owned::end_of(activation(), size, c));
+      if constexpr (owned::count > 0 && spent_bits > 0) {
+        // What -0 was stored as on the left piece.
+        const bool vanished = (piece != 0) & ((c & (format::sign - 1u)) <= (format::min_kept | 1u));
+        at = select(vanished, float_from_bits(float_sign_mask), at);
+      }
+    }
+    return {owned::value(activation(), size, c, piece, y),
+            approximant_type::evaluate(activation(), owned::value(activation(), size, c, piece, at), piece)};
+  }
+
+  // q / size, rounded as good as once.
+  INVACT_FUNCTION static float quotient(float q, float size) {
+    const float inverse = native_math::rcp(size * 0.25f) * 0.25f;
+    const float first = q * inverse;
+    const float rest = fused_multiply_add(negated(first), size, q);
+    return select(absolute(first) < float_from_bits(float_infinity_bits), fused_multiply_add(rest, inverse, first),
+                  first);
+  }
+};
+
+INVACT_NAMESPACE_END

@@ -1,0 +1,48 @@
+// What a gated unit multiplies the activation of its gate with: h = f(g) * multiplier(u).
+#pragma once
+
+#include <invact/core/order.hpp>
+#include <invact/core/traits.hpp>
+
+INVACT_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class T, class = void>
+inline constexpr bool has_up = false;
+template <class T>
+inline constexpr bool has_up<T, void_t<decltype(static_cast<float>(declval<const T&>().multiplier(0.0f))),
+                                       decltype(static_cast<bool>(declval<const T&>().is_clamped(0.0f)))>> =
+    true;
+
+}  // namespace detail
+
+// T has `float multiplier(float u) const`, of slope 1 in u or constant, and `bool is_clamped(float u) const`, whether
+// it is constant there. It may have `bool is_valid() const`.
+template <class T>
+inline constexpr bool is_up_v = detail::has_up<T>;
+
+// h = f(g) * u.
+struct plain_up {
+  INVACT_FUNCTION float multiplier(float u) const { return u; }
+  INVACT_FUNCTION bool is_clamped(float) const { return false; }
+};
+static_assert(is_up_v<plain_up>);
+
+// h = f(g) * (clamp(u, -limit, limit) + offset). With `clamped_swish` it is the SwiGLU of gpt-oss (limit 7, offset 1).
+// As in PyTorch's clamp, u = limit and u = -limit are not clamped.
+struct clamped_up {
+  float limit = 7.0f;   // > 0
+  float offset = 1.0f;  // finite
+
+  INVACT_FUNCTION bool is_valid() const {
+    return !is_at_most(limit, 0.0f) & !is_nan(limit) & is_less(absolute(offset), 0x1p+126f);
+  }
+  INVACT_FUNCTION float multiplier(float u) const {
+    return smaller(larger(u, -limit), limit) + offset;
+  }
+  INVACT_FUNCTION bool is_clamped(float u) const { return !is_at_most(absolute(u), limit) & !is_nan(u); }
+};
+static_assert(is_up_v<clamped_up>);
+
+INVACT_NAMESPACE_END
