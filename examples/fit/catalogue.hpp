@@ -9,7 +9,7 @@
 
 namespace fit {
 
-// What `accurate`, `fast` and `packed` promise, and the largest ratio that counts as meeting it: the tests allow a little more
+// What `accurate` (and for cells of any place `by_cell`), `fast` and `packed` promise, and the largest ratio that counts as meeting it: the tests allow a little more
 // than nothing for the last bits of a device's special functions.
 inline ratios targets_of(const std::string& variant, const problem& p) {
   if (p.storage == nullptr) {
@@ -53,6 +53,8 @@ struct entry {
   std::function<std::string()> float_forward = {};  // and the text of one for float
   packed_forward_fit packed_forward = {};           // none where largest_x is 0
 
+  // Tables for cells of any place serve both packings.
+  static bool serves(const wanted& w, int spent_bits) { return w.variant != "by_cell" || spent_bits == 0; }
   bool has(const std::string& variant) const {
     return std::any_of(tables.begin(), tables.end(), [&](const wanted& w) { return w.variant == variant; });
   }
@@ -110,7 +112,11 @@ inline entry heavy_tailed(activation of) {
   const std::vector<candidate> log{{"log_root", {{4, 7}, {6, 12}}, 10}};
   const std::vector<candidate> split{{"split_root", {{2, 7}, {5, 9}}, 6}};
   const std::vector<candidate> joint{{"joint", {{11, 13}, {7, 9}, {8, 10}}, 0, {0.24, 0.62, 6}}};
-  return {std::move(of), tables(log, split, joint), 7};
+  const std::vector<candidate> by_cell{{"cell_log_root", {{3, 7}, {6, 12}}, 14}};
+  entry e{std::move(of), tables(log, split, joint), 7};
+  e.tables.push_back({"by_cell", &bfloat16, by_cell});
+  e.tables.push_back({"by_cell", &binary16, by_cell});
+  return e;
 }
 
 // f(beta * x) / beta, for float with the tables of f itself.

@@ -282,4 +282,81 @@ class log_root_form : public narrow_form {
   }
 };
 
+// Degrees left and right, without shifts: fitted at the middles of the cells' roots, as evaluate_cell() has them, which
+// is told cells of any place and width. First the right piece, then the left one.
+class cell_log_root_form : public narrow_form {
+ public:
+  using narrow_form::narrow_form;
+
+  std::vector<stage> stages() override {
+    table::flush_scale = 1;
+    return {{{{saturation_starts(in), 0.4}}, [this](const std::vector<double>& at) {
+               fit_left();
+               return fit_right_cells(at[0]);
+             }}};
+  }
+  quality measure() const override {
+    return fit::measure(in.set, [this](const cell& c) -> real {
+      const float y = static_cast<float>(c.y);
+      return invact::cell_log_root_approximant<table>::evaluate_cell(
+          *this, y, static_cast<float>(above(c)), static_cast<float>(below(c)), static_cast<invact::uint32>(c.piece));
+    });
+  }
+  std::string members() const override {
+    return constant("scale", table::scale) + constant("flush_scale", table::flush_scale) +
+           function("left", table::left_, chosen.degrees.at(0) + 1) +
+           function("right", table::right_, chosen.degrees.at(1) + 1);
+  }
+  // As of an activation.
+  invact::y_minimum lowest() const { return {static_cast<float>(in.minimum), 0}; }
+
+ private:
+  using table = two_sided_table;
+
+  // From y to the ends of its cell.
+  double half_spacing(double magnitude) const {
+    const int e = std::max(std::ilogb(magnitude), 1 - in.storage->bias);
+    return std::ldexp(0.5, e - in.storage->mantissa_bits);
+  }
+  double above(const cell& c) const {
+    const double y = static_cast<double>(c.y);
+    return y < 0 ? half_spacing(-y * (1 - 1e-6)) : half_spacing(y);
+  }
+  double below(const cell& c) const { return half_spacing(std::fabs(static_cast<double>(c.y))); }
+
+  static double middle(double a, double b) {
+    return (std::sqrt(std::fmax(a, 0.0)) + std::sqrt(std::fmax(b, 0.0))) / 2;
+  }
+
+  double fit_right_cells(double saturation) const {
+    const int terms = chosen.degrees.at(1) + 1;
+    const auto c = fit_cells(
+        in.set, in.right, terms,
+        [&](const cell& q, double* row) {
+          const double v = static_cast<double>(q.y) - in.minimum;
+          powers(middle(std::fmin((v + above(q)) / saturation, 1.0), std::fmin((v - below(q)) / saturation, 1.0)), terms,
+                 1.0, row);
+        },
+        {sum_is(in.limit, terms)}, goal{});
+    table::scale = static_cast<float>(1 / saturation);
+    assign(table::right_, c);
+    return cost(measure());
+  }
+
+  void fit_left() const {
+    goal aim;
+    aim.relative = 1e-2;
+    const int terms = chosen.degrees.at(0) + 1;
+    assign(table::left_, fit_cells(
+                             in.set, in.left, terms,
+                             [&](const cell& q, double* row) {
+                               const double y = static_cast<double>(q.y);
+                               const double inner = std::fmax(-y - above(q), -y / 2);
+                               powers(middle(std::log2(-in.minimum / inner), std::log2(-in.minimum / (below(q) - y))),
+                                      terms, y, row);
+                             },
+                             {}, aim));
+  }
+};
+
 }  // namespace fit

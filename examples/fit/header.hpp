@@ -69,7 +69,7 @@ inline double least_miss(const problem& p) { return p.storage != nullptr ? 1.004
 // All tables of an activation; counts the choices that are no optimum, and those that miss their targets.
 inline std::string tables_of(const entry& e, const choices& all, int& failures) {
   std::string text;
-  for (const char* variant : {"accurate", "fast", "packed"})
+  for (const char* variant : {"accurate", "fast", "by_cell", "packed"})
     if (e.has(variant))
       text += std::string("template <class Format, int SpentBits>\nstruct ") + e.of.name + "_" + variant +
               ";\n";
@@ -79,6 +79,7 @@ inline std::string tables_of(const entry& e, const choices& all, int& failures) 
   text += "\n";
   for (int spent : e.packings()) {
     for (const wanted& w : e.tables) {
+      if (!e.serves(w, spent)) continue;
       const table_key key{e.of.name, w.variant, w.storage_name(), spent};
       const auto found = all.find(key.text());
       if (found == all.end()) throw std::runtime_error("no choice for " + key.text());
@@ -100,11 +101,12 @@ inline std::string tables_of(const entry& e, const choices& all, int& failures) 
   return text;
 }
 
-// Finds the choices of all tables of an activation; `found` is called after each.
-inline void search(const entry& e, choices& all, const std::function<void()>& found) {
+// Finds the choices of all tables of an activation, or of one variant; `found` is called after each.
+inline void search(const entry& e, choices& all, const std::function<void()>& found, const std::string& variant = "") {
   e.check();
   for (int spent : e.packings()) {
     for (const wanted& w : e.tables) {
+      if (!e.serves(w, spent) || (!variant.empty() && variant != w.variant)) continue;
       const table_key key{e.of.name, w.variant, w.storage_name(), spent};
       const problem& p = problem_of(e, w.storage, spent);
       std::fprintf(stderr, "%s\n", key.text().c_str());

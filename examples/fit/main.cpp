@@ -2,8 +2,9 @@
 //
 //   fit_coefficients OUTPUT_FOLDER CHOICES            regenerates the tables of a file of choices, and checks that
 //                                                     no step away from any of them is better
-//   fit_coefficients --search CHOICES [NAME...]       finds choices, of the named activations or of all, and writes
-//                                                     them to the file
+//   fit_coefficients --search CHOICES [NAME...]       finds choices, of the named activations (gelu) or of one variant
+//                                                     of their tables (gelu/by_cell), or of all, and writes them to
+//                                                     the file
 //
 // A gradient table is a weighted least-squares fit over the storage format's own cells (cells.hpp), judged in float by
 // the library's approximant. What the fit depends on, y_min shifts and the saturation point, is found by search.
@@ -32,8 +33,12 @@ void search_all(const std::string& path, const std::vector<std::string>& names) 
   choices all;
   if (std::ifstream(path)) all = read_choices(path);
   for (const entry& e : catalogue()) {
-    if (!names.empty() && std::find(names.begin(), names.end(), e.of.name) == names.end()) continue;
-    search(e, all, [&] { write_choices(path, all); });
+    const auto found = [&] { write_choices(path, all); };
+    if (names.empty()) search(e, all, found);
+    for (const std::string& name : names) {
+      const std::size_t slash = std::min(name.find('/'), name.size());
+      if (name.substr(0, slash) == e.of.name) search(e, all, found, slash < name.size() ? name.substr(slash + 1) : "");
+    }
   }
 }
 

@@ -151,9 +151,10 @@ inline std::string fit_packed_forward(const activation& of, const packed_forward
   // Of a negative number the code one lower is the next above.
   if (static_cast<real>(invact::first_of_halves(bound)) < of.turning_points[0]) bound -= 0x00010001u;
   char text[200];
-  std::snprintf(text, sizeof text,
-                "// u(x) / x in x^2, |x| to %g, minimax of f: error %.2e before rounding.\n",
-                wanted.largest_x, largest);
+  // An error that is rounding alone differs from processor to processor.
+  constexpr double rounding = 1e-15;
+  std::snprintf(text, sizeof text, "// u(x) / x in x^2, |x| to %g, minimax of f: error %s%.2e before rounding.\n",
+                wanted.largest_x, largest < rounding ? "below " : "", std::max(largest, rounding));
   return text + std::string("template <>\nstruct ") + of.name + "_packed_forward<bfloat16_format> {\n" +
          word_constant("bound", bound) + word_function(p, terms) + "};\n";
 }

@@ -133,10 +133,21 @@ struct log_root_approximant {
   template <class Activation>
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
     const float u = detail::scaled_offset<Table>(y, Table::offset);
-    return finish(Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u)), y, piece);
+    const float root = Math::sqrt(detail::log_ratio<Table, Math>(y, piece, u));
+    const float right = horner(Table::right(), root);
+    return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), root), right), y);
+  }
+};
+
+// The same of a cell, its log root, too, the middle of both ends', for tables that are fitted so: they have no offset
+// and no log2_minimum.
+template <class Table, class Math = native_math>
+struct cell_log_root_approximant {
+  template <class Activation>
+  INVACT_FUNCTION static float evaluate(const Activation& activation, float y, uint32 piece) {
+    return evaluate_cell(activation, y, 0.0f, 0.0f, piece);
   }
 
-  // In the log root, too, the middle of both ends.
   template <class Activation>
   INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float above, float below,
                                              uint32 piece) {
@@ -149,11 +160,7 @@ struct log_root_approximant {
     const float magnitude = at_least(y * ratio, 0x1p-120f);
     const float outer = detail::log_of_ratio_if<Math>(piece, multiply_add(below, -ratio, magnitude), begin);
     const float inner = detail::log_of_ratio_if<Math>(piece, multiply_add(above, ratio, magnitude), end);
-    return finish((Math::sqrt(outer) + Math::sqrt(inner)) * 0.5f, y, piece);
-  }
-
- private:
-  INVACT_FUNCTION static float finish(float root, float y, uint32 piece) {
+    const float root = (Math::sqrt(outer) + Math::sqrt(inner)) * 0.5f;
     const float right = horner(Table::right(), root);
     return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), root), right), y);
   }

@@ -26,6 +26,8 @@ struct gelu_accurate;
 template <class Format, int SpentBits>
 struct gelu_fast;
 template <class Format, int SpentBits>
+struct gelu_by_cell;
+template <class Format, int SpentBits>
 struct gelu_packed;
 template <class Format>
 struct gelu_forward;
@@ -135,6 +137,37 @@ struct gelu_accurate<binary32_format, 0> {
   INVACT_FUNCTION static constexpr coefficients<10> right() {
     return {{0x1.004c4ap+0f, -0x1.401fa2p-5f, 0x1.253abp-1f, -0x1.27e026p+2f, 0x1.33e912p+4f,
               -0x1.88e8d4p+1f, -0x1.592636p+8f, 0x1.f53b36p+9f, 0x1.b4134p+10f, -0x1.066572p+13f}};
+  }
+};
+
+// cell_log_root of degree 4 7, at 3.9449
+// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.031, 1.018, 1.058 x floor
+template <>
+struct gelu_by_cell<bfloat16_format, 0> {
+  static constexpr float scale = 0x1.039354p-2f;
+  static constexpr float flush_scale = 0x1p+0f;
+  INVACT_FUNCTION static constexpr coefficients<5> left() {
+    return {{0x1.424404p-8f, 0x1.cbeb06p+0f, -0x1.10b3ccp-1f, 0x1.5d5a9ep-3f, -0x1.bc4aecp-7f}};
+  }
+  INVACT_FUNCTION static constexpr coefficients<8> right() {
+    return {{0x1.b380d6p-11f, 0x1.c84716p+0f, 0x1.78c924p+2f, -0x1.43db04p+4f, 0x1.5c9034p+5f,
+              -0x1.32c04ap+6f, 0x1.1ae65cp+6f, -0x1.8097cep+4f}};
+  }
+};
+
+// cell_log_root of degree 4 10, at 4.1199
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.022, 1.009, 1.055 x floor
+template <>
+struct gelu_by_cell<binary16_format, 0> {
+  static constexpr float scale = 0x1.f11964p-3f;
+  static constexpr float flush_scale = 0x1p+0f;
+  INVACT_FUNCTION static constexpr coefficients<5> left() {
+    return {{0x1.bb790ap-10f, 0x1.d787a2p+0f, -0x1.563054p-1f, 0x1.3757fap-2f, -0x1.b7dbdp-5f}};
+  }
+  INVACT_FUNCTION static constexpr coefficients<11> right() {
+    return {{0x1.115324p-14f, 0x1.e0370ep+0f, 0x1.539a7p+2f, -0x1.22aebap+4f, 0x1.eaad58p+5f,
+              -0x1.f613aap+7f, 0x1.58b5acp+9f, -0x1.293b08p+10f, 0x1.3450cp+10f, -0x1.5a35dep+9f,
+              0x1.40b3f4p+7f}};
   }
 };
 

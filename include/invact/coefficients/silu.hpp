@@ -239,7 +239,7 @@ struct silu_packed<bfloat16_format, 1> {
   }
 };
 
-// u(x) / x in x^2, |x| to 9, minimax of f: error 2.28e-18 before rounding.
+// u(x) / x in x^2, |x| to 9, minimax of f: error below 1.00e-15 before rounding.
 template <>
 struct silu_packed_forward<bfloat16_format> {
   static constexpr uint32 bound = 0xbd1dbd1du;

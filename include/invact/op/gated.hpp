@@ -84,9 +84,11 @@ struct gated_parts<true, Activation, Storage, Packing, Approximant, Evaluator> {
       owned_values_of<Activation> > 0 && !has_lowest<Activation> && !has_range<Activation>;
   using computed = typename conditional<is_straight, binary32_format, format>::type;
   using evaluator = typename select_evaluator<Evaluator, Activation, computed>::type;
-  // A table that is fitted without spent bits is the finer one, and the cell is told to it.
-  static constexpr int fitted_bits = is_same_v<Approximant, accurate> && sizeof(Storage) == 2 ? 0 : spent_bits;
-  using approximant = typename select_approximant<Approximant, Activation, computed, fitted_bits>::type;
+  // Of 16 bits the cell is told to the approximant. A table that is fitted without spent bits is the finer one then.
+  static constexpr bool tells_cells = is_same_v<Approximant, accurate> && sizeof(Storage) == 2;
+  using approximant =
+      typename select_approximant<typename conditional<tells_cells, by_cell, Approximant>::type, Activation, computed,
+                                  tells_cells ? 0 : spent_bits>::type;
   static_assert(is_approximant_v<approximant, Activation>,
                 "invact::gated: Approximant is not an approximant for this activation and storage: invact::accurate is "
                 "shipped for all, invact::fast for 16-bit storage");
