@@ -299,7 +299,7 @@ class cell_log_root_form : public narrow_form {
     return fit::measure(in.set, [this](const cell& c) -> real {
       const float y = static_cast<float>(c.y);
       return invact::cell_log_root_approximant<table>::evaluate_cell(
-          *this, y, static_cast<float>(above(c)), static_cast<float>(below(c)), static_cast<invact::uint32>(c.piece));
+          *this, y, static_cast<float>(2 * half_spacing(c)), 0.5f, static_cast<invact::uint32>(c.piece));
     });
   }
   std::string members() const override {
@@ -313,31 +313,27 @@ class cell_log_root_form : public narrow_form {
  private:
   using table = two_sided_table;
 
-  // From y to the ends of its cell.
-  double half_spacing(double magnitude) const {
-    const int e = std::max(std::ilogb(magnitude), 1 - in.storage->bias);
+  // From y to the ends of its cell. (One below a power of two is half as far from it, which is not worth an instruction:
+  // the error of such a cell is half as large.)
+  double half_spacing(const cell& c) const {
+    const int e = std::max(std::ilogb(std::fabs(static_cast<double>(c.y))), 1 - in.storage->bias);
     return std::ldexp(0.5, e - in.storage->mantissa_bits);
   }
-  double above(const cell& c) const {
-    const double y = static_cast<double>(c.y);
-    return y < 0 ? half_spacing(-y * (1 - 1e-6)) : half_spacing(y);
-  }
-  double below(const cell& c) const { return half_spacing(std::fabs(static_cast<double>(c.y))); }
 
-  static double middle(double a, double b) {
-    return (std::sqrt(std::fmax(a, 0.0)) + std::sqrt(std::fmax(b, 0.0))) / 2;
-  }
+  static double sum_of_roots(double a, double b) { return std::sqrt(std::fmax(a, 0.0)) + std::sqrt(std::fmax(b, 0.0)); }
 
   double fit_right_cells(double saturation) const {
     const int terms = chosen.degrees.at(1) + 1;
+    Eigen::VectorXd at_saturation(terms);
+    powers(2.0, terms, 1.0, at_saturation.data());
     const auto c = fit_cells(
         in.set, in.right, terms,
         [&](const cell& q, double* row) {
-          const double v = static_cast<double>(q.y) - in.minimum;
-          powers(middle(std::fmin((v + above(q)) / saturation, 1.0), std::fmin((v - below(q)) / saturation, 1.0)), terms,
+          const double v = static_cast<double>(q.y) - in.minimum, half = half_spacing(q);
+          powers(sum_of_roots(std::fmin((v + half) / saturation, 1.0), std::fmin((v - half) / saturation, 1.0)), terms,
                  1.0, row);
         },
-        {sum_is(in.limit, terms)}, goal{});
+        {{at_saturation, in.limit}}, goal{});
     table::scale = static_cast<float>(1 / saturation);
     assign(table::right_, c);
     return cost(measure());
@@ -347,13 +343,13 @@ class cell_log_root_form : public narrow_form {
     goal aim;
     aim.relative = 1e-2;
     const int terms = chosen.degrees.at(0) + 1;
+    const auto log_ratio = [&](double magnitude) { return std::log2(-in.minimum / magnitude); };
     assign(table::left_, fit_cells(
                              in.set, in.left, terms,
                              [&](const cell& q, double* row) {
-                               const double y = static_cast<double>(q.y);
-                               const double inner = std::fmax(-y - above(q), -y / 2);
-                               powers(middle(std::log2(-in.minimum / inner), std::log2(-in.minimum / (below(q) - y))),
-                                      terms, y, row);
+                               const double y = static_cast<double>(q.y), half = half_spacing(q);
+                               powers(sum_of_roots(log_ratio(std::fmax(-y - half, -y / 2)), log_ratio(half - y)), terms,
+                                      y, row);
                              },
                              {}, aim));
   }

@@ -3,4 +3,5 @@
 
 #include <invact/device/bias_gradient.cuh>
 #include <invact/device/elementwise.cuh>
+#include <invact/device/gated.cuh>
 #include <invact/invact.hpp>

@@ -15,54 +15,57 @@ INVACT_NAMESPACE_BEGIN
 // Largest error  as of swish, next to f(limit) 1 ULP.
 // NaN/inf/0      NaN; f(limit) for +inf, with g = 0, and -0 on the left piece for -inf; the zero of x's sign.
 // Source         the definition; beta and limit from the model card of gpt-oss (arXiv 2508.10925).
-struct clamped_swish {
+class clamped_swish {
+ public:
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
 
-  float beta = 1.702f;
-  float limit = 7.0f;
+  INVACT_HOST_DEVICE explicit clamped_swish(float beta = 1.702f, float limit = 7.0f)
+      : unclamped_{beta}, limit_(limit), top_(unclamped_.value<binary32_format, native_math>(limit)) {}
 
-  INVACT_FUNCTION swish unclamped() const { return swish{beta}; }
-  INVACT_FUNCTION bool is_valid() const {
-    return unclamped().is_valid() & !is_less(beta * limit, 0x1p-100f) & is_less(limit, 0x1p+100f);
-  }
-  INVACT_FUNCTION y_minimum lowest() const { return unclamped().lowest(); }
-  INVACT_FUNCTION uint32 piece_index(float x) const { return unclamped().piece_index(x); }
-
+  INVACT_FUNCTION const swish& unclamped() const { return unclamped_; }
+  INVACT_FUNCTION float limit() const { return limit_; }
   // f(limit), of which there is one whatever the storage.
-  INVACT_FUNCTION float top() const { return detail::swish_float<native_math>(limit, beta); }
+  INVACT_FUNCTION float top() const { return top_; }
+
+  INVACT_FUNCTION bool is_valid() const {
+    return unclamped_.is_valid() & !is_less(unclamped_.beta * limit_, 0x1p-100f) & is_less(limit_, 0x1p+100f);
+  }
+  INVACT_FUNCTION y_minimum lowest() const { return unclamped_.lowest(); }
+  INVACT_FUNCTION uint32 piece_index(float x) const { return unclamped_.piece_index(x); }
 
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
-    const float flat = top();
-    const float y = smaller(unclamped().value<Format, Math>(smaller(x, limit)), detail::neighbours<Format>(flat).below);
-    return select(is_at_most(x, limit) | is_nan(x), y, flat);
+    const float y = smaller(unclamped_.value<Format, Math>(x), detail::neighbours<Format>(top_).below);
+    return select(is_at_most(x, limit_) | is_nan(x), y, top_);
   }
 
   static constexpr int owned_values = 1;
-  INVACT_FUNCTION owned_value owned(int) const { return {top(), 0, beside::below}; }
+  static constexpr bool owns_top = true;
+  INVACT_FUNCTION owned_value owned(int) const { return {top_, 0, beside::below}; }
 
   template <class Math>
   INVACT_FUNCTION float derivative(float x) const {
-    return select(is_at_most(x, limit) | is_nan(x), unclamped().derivative<Math>(x), 0.0f);
-  }
-};
-static_assert(is_activation_v<clamped_swish>);
-
-// What Whole, an approximant of swish, gives, and 0 for f(limit) as it is stored.
-template <class Format, class Whole>
-struct clamped_approximant {
-  INVACT_FUNCTION static float evaluate(const clamped_swish& activation, float y, uint32 piece) {
-    return finish(activation, y, Whole::evaluate(activation.unclamped(), y, piece));
-  }
-  INVACT_FUNCTION static float evaluate_cell(const clamped_swish& activation, float y, float above, float below,
-                                             uint32 piece) {
-    return finish(activation, y, Whole::evaluate_cell(activation.unclamped(), y, above, below, piece));
+    return select(is_at_most(x, limit_) | is_nan(x), unclamped_.derivative<Math>(x), 0.0f);
   }
 
  private:
-  INVACT_FUNCTION static float finish(const clamped_swish& activation, float y, float g) {
-    return select(float_bits(y) == float_bits(detail::stored_value<Format>(activation.top())), 0.0f, g);
+  swish unclamped_;
+  float limit_, top_;
+};
+static_assert(is_activation_v<clamped_swish>);
+
+// What Whole, an approximant of swish, gives, and 0 for f(limit) as it is stored. An op that tells cells tells that
+// itself.
+template <class Format, class Whole>
+struct clamped_approximant {
+  INVACT_FUNCTION static float evaluate(const clamped_swish& activation, float y, uint32 piece) {
+    return select(float_bits(y) == float_bits(detail::stored_value<Format>(activation.top())), 0.0f,
+                  Whole::evaluate(activation.unclamped(), y, piece));
+  }
+  INVACT_FUNCTION static float evaluate_cell(const clamped_swish& activation, float y, float spacing, float reach,
+                                             uint32 piece) {
+    return Whole::evaluate_cell(activation.unclamped(), y, spacing, reach, piece);
   }
 };
 

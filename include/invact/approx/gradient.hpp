@@ -19,9 +19,9 @@
 // y is a stored value, piece is 1 on the left; a NaN y gives NaN, and y below y_min, as rounding
 // produces, counts as y_min.
 //
-// evaluate_cell() is for a y that is known to lie between y - below and y + above, wherever the minimum is
-// between stored codes: without the fitted shift, g in the middle of t's range, which next to the minimum is
-// the middle of g's, and so the least largest error. (Of a table of evaluate()'s own the offsets are not read.)
+// evaluate_cell() is for a y that is known to within spacing * reach, wherever the minimum is between stored codes:
+// without the fitted shift, g in the middle of t's range, which next to the minimum is the middle of g's, and so the
+// least largest error. (It does not read offsets.) reach is a constant, so that products with it are.
 #pragma once
 
 #include <invact/approx/polynomial.hpp>
@@ -54,12 +54,6 @@ INVACT_FUNCTION float log_ratio(float y, uint32 piece, float otherwise) {
   return at_least_if(piece, Table::log2_minimum - Math::lg2(kept), 0.0f, otherwise);
 }
 
-// On the left piece -log2(ratio), at least 0; else `otherwise`.
-template <class Math>
-INVACT_FUNCTION float log_of_ratio_if(uint32 piece, float ratio, float otherwise) {
-  return at_least_if(piece, negated(Math::lg2(ratio)), 0.0f, otherwise);
-}
-
 // y * factor on the left piece, else `right`.
 template <class Table>
 INVACT_FUNCTION float with_left(float y, uint32 piece, float factor, float right) {
@@ -67,13 +61,17 @@ INVACT_FUNCTION float with_left(float y, uint32 piece, float factor, float right
   return multiply_if(piece, multiplier, factor, right);
 }
 
-// The middle of sqrt(u) between the ends of a cell, u = (y - y_min) * scale clamped to [0, 1].
-template <class Table, class Math>
-INVACT_FUNCTION float middle_root(float u, float y, float above, float below) {
-  const float end = carry_nan(saturated_multiply_add(above, Table::scale, u), y);
-  const float begin = saturated_multiply_add(below, -Table::scale, u);
-  return (Math::sqrt(end) + Math::sqrt(begin)) * 0.5f;
-}
+// u = (y - y_min) * scale at the ends of a cell, clamped to [0, 1].
+template <class Table>
+struct cell_ends {
+  float upper, lower;
+
+  INVACT_FUNCTION cell_ends(float minimum, float y, float spacing, float reach) {
+    const float u = multiply_add(y, Table::scale, -minimum * Table::scale);
+    upper = carry_nan(saturated_multiply_add(spacing, reach * Table::scale, u), y);
+    lower = saturated_multiply_add(spacing, -reach * Table::scale, u);
+  }
+};
 
 // joint_approximant's polynomials, where u is the table's of y.
 template <class Table, class Math>
@@ -97,19 +95,19 @@ struct signed_root_approximant {
   INVACT_FUNCTION static float evaluate(const Activation&, float y, uint32 piece) {
     const float offset = select_by_bit(piece, Table::left_offset, Table::offset);
     const float root = Math::sqrt(detail::scaled_offset<Table>(y, offset));
-    return finish(root, y, piece);
+    return finish(select_by_bit(piece, -root, root), y, piece);
   }
 
   template <class Activation>
-  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float above, float below,
+  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float spacing, float reach,
                                              uint32 piece) {
-    const float u = multiply_add(y, Table::scale, -activation.lowest().y * Table::scale);
-    return finish(detail::middle_root<Table, Math>(u, y, above, below), y, piece);
+    const detail::cell_ends<Table> ends(activation.lowest().y, y, spacing, reach);
+    return finish((Math::sqrt(ends.upper) + Math::sqrt(ends.lower)) * select_by_bit(piece, -0.5f, 0.5f), y, piece);
   }
 
  private:
-  INVACT_FUNCTION static float finish(float root, float y, uint32 piece) {
-    const float g = horner(Table::polynomial(), select_by_bit(piece, -root, root));
+  INVACT_FUNCTION static float finish(float t, float y, uint32 piece) {
+    const float g = horner(Table::polynomial(), t);
     return restore_nan(detail::without_vanished<Table>(g, y, piece), y);
   }
 };
@@ -140,7 +138,7 @@ struct log_root_approximant {
 };
 
 // The same of a cell, its log root, too, the middle of both ends', for tables that are fitted so: they have no offset
-// and no log2_minimum.
+// and no log2_minimum, and their polynomials take the sum of both ends' roots.
 template <class Table, class Math = native_math>
 struct cell_log_root_approximant {
   template <class Activation>
@@ -149,18 +147,15 @@ struct cell_log_root_approximant {
   }
 
   template <class Activation>
-  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float above, float below,
+  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float spacing, float reach,
                                              uint32 piece) {
-    const y_minimum lowest = activation.lowest();
-    const float u = multiply_add(y, Table::scale, -lowest.y * Table::scale);
-    const float end = carry_nan(saturated_multiply_add(above, Table::scale, u), y);
-    const float begin = saturated_multiply_add(below, -Table::scale, u);
-    // y / y_min and the cell's ends about it; kept where lg2 has its bits, where g is 0 in any format.
-    const float ratio = 1.0f / lowest.y;
-    const float magnitude = at_least(y * ratio, 0x1p-120f);
-    const float outer = detail::log_of_ratio_if<Math>(piece, multiply_add(below, -ratio, magnitude), begin);
-    const float inner = detail::log_of_ratio_if<Math>(piece, multiply_add(above, ratio, magnitude), end);
-    const float root = (Math::sqrt(outer) + Math::sqrt(inner)) * 0.5f;
+    const float minimum = activation.lowest().y;
+    const detail::cell_ends<Table> ends(minimum, y, spacing, reach);
+    // y / y_min and, about it, the cell's ends; kept where lg2 is finite and g is 0 in any format.
+    const float ratio = at_least(y * (1.0f / minimum), 0x1p-120f);
+    const float outer = multiply_add(spacing, -reach / minimum, ratio), inner = multiply_add(spacing, reach / minimum, ratio);
+    const float root = Math::sqrt(at_least_if(piece, negated(Math::lg2(outer)), 0.0f, ends.lower)) +
+                       Math::sqrt(at_least_if(piece, negated(Math::lg2(inner)), 0.0f, ends.upper));
     const float right = horner(Table::right(), root);
     return restore_nan(detail::with_left<Table>(y, piece, horner(Table::left(), root), right), y);
   }

@@ -31,9 +31,9 @@ struct scaled_root_approximant {
 
   // Of a cell that is not y's own: see gradient.hpp.
   template <class Activation>
-  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float above, float below,
+  INVACT_FUNCTION static float evaluate_cell(const Activation& activation, float y, float spacing, float reach,
                                              uint32 piece) {
-    return evaluate_reach(activation, y, above, below, 1.0f, piece);
+    return evaluate_reach(activation, y, spacing, spacing, reach, piece);
   }
 
  private:

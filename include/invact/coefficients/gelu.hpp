@@ -141,33 +141,33 @@ struct gelu_accurate<binary32_format, 0> {
 };
 
 // cell_log_root of degree 4 7, at 3.9449
-// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.031, 1.018, 1.058 x floor
+// floor 1.108e-02, 1.426e-03, 1.121e-03; reached 1.032, 1.018, 1.059 x floor
 template <>
 struct gelu_by_cell<bfloat16_format, 0> {
   static constexpr float scale = 0x1.039354p-2f;
   static constexpr float flush_scale = 0x1p+0f;
   INVACT_FUNCTION static constexpr coefficients<5> left() {
-    return {{0x1.424404p-8f, 0x1.cbeb06p+0f, -0x1.10b3ccp-1f, 0x1.5d5a9ep-3f, -0x1.bc4aecp-7f}};
+    return {{0x1.429a0cp-8f, 0x1.cbe904p-1f, -0x1.10b5aep-3f, 0x1.5d68cep-6f, -0x1.bc681ep-11f}};
   }
   INVACT_FUNCTION static constexpr coefficients<8> right() {
-    return {{0x1.b380d6p-11f, 0x1.c84716p+0f, 0x1.78c924p+2f, -0x1.43db04p+4f, 0x1.5c9034p+5f,
-              -0x1.32c04ap+6f, 0x1.1ae65cp+6f, -0x1.8097cep+4f}};
+    return {{0x1.b4fa74p-11f, 0x1.c83c6ep-1f, 0x1.78e2d6p+0f, -0x1.43f55ap+1f, 0x1.5cac2cp+1f,
+              -0x1.32d072p+1f, 0x1.1aeffep+0f, -0x1.80a11ap-3f}};
   }
 };
 
-// cell_log_root of degree 4 10, at 4.1199
-// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.022, 1.009, 1.055 x floor
+// cell_log_root of degree 4 10, at 4.10579
+// floor 4.945e-03, 3.737e-04, 2.938e-04; reached 1.022, 1.009, 1.057 x floor
 template <>
 struct gelu_by_cell<binary16_format, 0> {
-  static constexpr float scale = 0x1.f11964p-3f;
+  static constexpr float scale = 0x1.f2ceccp-3f;
   static constexpr float flush_scale = 0x1p+0f;
   INVACT_FUNCTION static constexpr coefficients<5> left() {
-    return {{0x1.bb790ap-10f, 0x1.d787a2p+0f, -0x1.563054p-1f, 0x1.3757fap-2f, -0x1.b7dbdp-5f}};
+    return {{0x1.bb7736p-10f, 0x1.d787b4p-1f, -0x1.5630fp-3f, 0x1.375938p-5f, -0x1.b7deaep-9f}};
   }
   INVACT_FUNCTION static constexpr coefficients<11> right() {
-    return {{0x1.115324p-14f, 0x1.e0370ep+0f, 0x1.539a7p+2f, -0x1.22aebap+4f, 0x1.eaad58p+5f,
-              -0x1.f613aap+7f, 0x1.58b5acp+9f, -0x1.293b08p+10f, 0x1.3450cp+10f, -0x1.5a35dep+9f,
-              0x1.40b3f4p+7f}};
+    return {{0x1.239a16p-14f, 0x1.df417cp-1f, 0x1.53749cp+0f, -0x1.246afep+1f, 0x1.f221b6p+1f,
+              -0x1.fc5d18p+2f, 0x1.5b872cp+3f, -0x1.2a6a84p+3f, 0x1.3461e8p+2f, -0x1.592afp+0f,
+              0x1.3edbccp-3f}};
   }
 };
 

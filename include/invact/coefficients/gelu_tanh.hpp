@@ -144,27 +144,27 @@ struct gelu_tanh_by_cell<bfloat16_format, 0> {
   static constexpr float scale = 0x1.01ef7ap-2f;
   static constexpr float flush_scale = 0x1p+0f;
   INVACT_FUNCTION static constexpr coefficients<4> left() {
-    return {{0x1.14e2b2p-7f, 0x1.c21fp+0f, -0x1.d521e8p-2f, 0x1.fc9664p-4f}};
+    return {{0x1.151634p-7f, 0x1.c21c4p-1f, -0x1.d51f08p-4f, 0x1.fc9fe2p-7f}};
   }
   INVACT_FUNCTION static constexpr coefficients<8> right() {
-    return {{0x1.a06be6p-11f, 0x1.ca067p+0f, 0x1.76c6c8p+2f, -0x1.3c2c04p+4f, 0x1.4b7ca2p+5f,
-              -0x1.234cccp+6f, 0x1.0e482p+6f, -0x1.710fe4p+4f}};
+    return {{0x1.a1eb9ap-11f, 0x1.c9fbaep-1f, 0x1.76e0dp+0f, -0x1.3c46cep+1f, 0x1.4b9934p+1f,
+              -0x1.235d5ep+1f, 0x1.0e520cp+0f, -0x1.711986p-3f}};
   }
 };
 
-// cell_log_root of degree 4 10, at 4.11999
-// floor 3.562e-03, 2.897e-04, 2.277e-04; reached 1.044, 1.012, 1.054 x floor
+// cell_log_root of degree 4 10, at 4.06999
+// floor 3.562e-03, 2.897e-04, 2.277e-04; reached 1.044, 1.012, 1.053 x floor
 template <>
 struct gelu_tanh_by_cell<binary16_format, 0> {
-  static constexpr float scale = 0x1.f116dp-3f;
+  static constexpr float scale = 0x1.f73226p-3f;
   static constexpr float flush_scale = 0x1p+0f;
   INVACT_FUNCTION static constexpr coefficients<5> left() {
-    return {{0x1.9831cep-10f, 0x1.d75154p+0f, -0x1.596f92p-1f, 0x1.3dd4b8p-2f, -0x1.8e609ap-5f}};
+    return {{0x1.98301p-10f, 0x1.d75166p-1f, -0x1.59702cp-3f, 0x1.3dd5f8p-5f, -0x1.8e637ap-9f}};
   }
   INVACT_FUNCTION static constexpr coefficients<11> right() {
-    return {{0x1.6fbae8p-14f, 0x1.dee73p+0f, 0x1.58a804p+2f, -0x1.2e580cp+4f, 0x1.050d38p+6f,
-              -0x1.0658cep+8f, 0x1.5ff536p+9f, -0x1.290b4p+10f, 0x1.2ec5a4p+10f, -0x1.4f6768p+9f,
-              0x1.33689ap+7f}};
+    return {{0x1.971782p-14f, 0x1.dbb1f8p-1f, 0x1.56a79ep+0f, -0x1.2fc318p+1f, 0x1.0a4414p+2f,
+              -0x1.09ab2ep+3f, 0x1.60b13ap+3f, -0x1.268e2p+3f, 0x1.294272p+2f, -0x1.4654bp+0f,
+              0x1.28ab56p-3f}};
   }
 };
 

@@ -17,6 +17,7 @@
 //
 //   static constexpr int owned_values = 2;
 //   owned_value owned(int i) const;                 for 0 <= i < owned_values
+//   static constexpr bool owns_top = true;          where there is one, positive, on piece 0, the largest y, and g = 0
 //   y_minimum lowest() const;
 //   y_range range() const;                          where f has limits, or g is not constant piece by piece
 //
@@ -78,6 +79,11 @@ template <class T, class = void>
 inline constexpr int owned_values_of = 0;
 template <class T>
 inline constexpr int owned_values_of<T, void_t<decltype(declval<const T&>().owned(0))>> = T::owned_values;
+
+template <class T, class = void>
+inline constexpr bool owns_top = false;
+template <class T>
+inline constexpr bool owns_top<T, void_t<decltype(T::owns_top)>> = T::owns_top;
 
 template <class T, class = void>
 inline constexpr bool has_slope_gradient = false;

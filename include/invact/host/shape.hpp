@@ -44,6 +44,8 @@ inline std::string describe(const invact::detail::argument_checks& checks) {
       return name + " overflows: " + std::to_string(checks.value()) + " elements have no size in bytes";
     case defect::too_few_in_a_row:
       return name + value + " is smaller than shape.cols (" + bound + ")";
+    case defect::too_few_pairs_in_a_row:
+      return name + value + " is smaller than 2 * shape.cols (2 * " + bound + ")";
     case defect::rows_overflow:
       return name + value + " overflows: " + bound + " such rows have no size in bytes";
     case defect::mask_row_overflow:

@@ -115,6 +115,7 @@ enum class defect {
   invalid_parameter,      //
   elements_overflow,      // value elements have no size in bytes
   too_few_in_a_row,       // value, a leading dimension, is less than bound, the columns
+  too_few_pairs_in_a_row, // value, of interleaved pairs, is less than twice bound, the columns
   rows_overflow,          // bound rows that are value elements apart have no size in bytes
   mask_row_overflow,      // the mask bits of a row have no count
   mask_stride_not_bytes,  // value, in bits, is no multiple of 8

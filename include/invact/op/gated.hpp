@@ -18,7 +18,7 @@
 //            side with mantissa_bit): 2^-12 (2^-11) at worst, which is what least_multiplier is for. That is as much as
 //            half's rounding of g itself costs; du is off by dh times that, and dg, a multiple of u, by less. h of over
 //            65504 is infinite, and so is its du then. bfloat16 has neither limit.
-// Largest u  where subnormals are flushed to zero, |u| of 2^126 and more counts as infinite in the backward.
+// Largest u  of a |u| of 2^126 and more, whose reciprocal is subnormal, the backward decodes y as 0.
 // NaN        NaN of g, u or dh give NaN, dg and du; an infinite u too, as h / u is none.
 // Gradients  dg's error is that of the op that stores y (inverted) within some per cent, and du's less than what
 //            computing f(g) again from a rounded g has: bench/results, "gated units".
@@ -263,6 +263,7 @@ class gated : Activation, Up {
 
  private:
   static constexpr bool is_narrow = sizeof(code) == 2;
+  static constexpr bool owns_top = detail::owns_top<Activation>;
   // Half of the distance of codes of one piece, relative to the power of two below one of them.
   static constexpr float reach = detail::power_of_two(spent_bits - 1 - format::mantissa_bits);
 
@@ -272,11 +273,19 @@ class gated : Activation, Up {
   INVACT_FUNCTION static uint32 sign_of(float m) {
     return (float_bits(m) >> (32 - 8 * static_cast<int>(sizeof(code)))) & format::sign;
   }
+  INVACT_FUNCTION static float with_sign_of(float x, float m) {
+    return float_from_bits(float_bits(x) ^ (float_bits(m) & float_sign_mask));
+  }
 
   // f(g) * |m|.
   INVACT_FUNCTION float before_rounding(float g, float m, uint32 piece) const {
     const float y = evaluator_type::evaluate(activation(), g), size = magnitude(m), scaled = y * size;
-    if constexpr (owned::count > 0) {
+    if constexpr (owns_top) {
+      static_cast<void>(piece);
+      const float top = activation().top();
+      const float below = format::load(static_cast<code>(format::round(top * size) - 1u));
+      return select(is_at_least(y, top), scaled, smaller(scaled, below));
+    } else if constexpr (owned::count > 0) {
       // A comparison with what is owned loses a NaN.
       return restore_nan(owned(activation(), size).apart(scaled, y, piece), scaled);
     } else {
@@ -290,38 +299,50 @@ class gated : Activation, Up {
     float y, factor;
   };
   INVACT_FUNCTION decoded_unit decode(Storage stored, float m, uint32 mask) const {
+    const float size = magnitude(m), h = traits::load(stored);
     const code c = static_cast<code>(traits::to_code(stored) ^ sign_of(m));
     const uint32 piece = Packing::template decode<Activation, format>(c, mask);
-    const float size = magnitude(m), q = format::load(c);
+    const bool is_top = owns_top && c == format::round(activation_top() * size);
+    decoded_unit unit;
     if constexpr (!is_narrow) {
-      const float y = owned::value(activation(), size, c, piece, quotient(q, size));
-      return {y, approximant_type::evaluate(activation(), y, piece)};
+      unit.y = with_sign_of(quotient(h, size), m);
+      // What is not the top must not be rounded to it.
+      if constexpr (owns_top) {
+        unit.y = smaller(unit.y, float_from_bits(float_bits(activation_top()) - 1u));
+      } else {
+        unit.y = owned::value(activation(), size, c, piece, unit.y);
+      }
+      unit.factor = approximant_type::evaluate(activation(), unit.y, piece);
     } else {
-      // In two steps: 1 / size may be subnormal, which rcp makes a zero of.
-      const float inverse = native_math::rcp(size * 0.25f) * 0.25f;
+      const float inverse = native_math::rcp(size);
+      unit.y = with_sign_of(h * inverse, m);
       if constexpr (detail::has_evaluate_cell<approximant_type, Activation> &&
                     !detail::is_same_v<Approximant, fast>) {
-        float y = owned::not_owned(activation(), q * inverse);
-        y = owned::value(activation(), size, c, piece, y);
-        float inner = detail::power_of_two_below(absolute(q) * (1.0f - detail::epsilon<format> / 4.0f));
-        float outer = detail::power_of_two_below(absolute(q));
+        float spacing = detail::power_of_two_below(h) * inverse;
         if constexpr (detail::least<format> > 0x1p-100f) {
-          // Subnormal numbers are equally far apart; the part of a cell nearer to 0 is not more than half of the number.
+          // Subnormal numbers are equally far apart; but no y reaches beyond its double and half.
           constexpr float least = detail::least<format> / detail::epsilon<format>;
-          outer = at_least(outer, least);
-          inner = minimum(at_least(inner, least), absolute(q) * (0.5f / reach));
+          spacing = minimum(at_least(spacing, inverse * least), absolute(unit.y) * (0.5f / reach));
         }
-        const float unit = inverse * reach;
-        return {y, approximant_type::evaluate_cell(activation(), y, inner * unit, outer * unit, piece)};
+        unit.factor = approximant_type::evaluate_cell(activation(), unit.y, spacing, reach, piece);
       } else {
-        return decode_closed_form(c, q * inverse, size, inverse, piece);
+        unit = decode_closed_form(c, unit.y, size, inverse, piece);
       }
+    }
+    if constexpr (owns_top) unit = {select(is_top, activation_top(), unit.y), select(is_top, 0.0f, unit.factor)};
+    return unit;
+  }
+  INVACT_FUNCTION float activation_top() const {
+    if constexpr (owns_top) {
+      return activation().top();
+    } else {
+      return 0.0f;
     }
   }
 
   // Of an approximant that is told no cell: the y that stands for the cell, where g is not straight in it.
   INVACT_FUNCTION decoded_unit decode_closed_form(code c, float y, float size, float inverse, uint32 piece) const {
-    float at = owned::not_owned(activation(), y);
+    float at = y;
     if constexpr (detail::has_gradient_factor<Activation> &&
                   (detail::has_lowest<Activation> || detail::has_range<Activation>)) {
       using cell = detail::cell_parts<Activation, format, parts::piece_bits, spent_bits>;
@@ -338,7 +359,7 @@ class gated : Activation, Up {
 
   // q / size, rounded as good as once.
   INVACT_FUNCTION static float quotient(float q, float size) {
-    const float inverse = native_math::rcp(size * 0.25f) * 0.25f;
+    const float inverse = native_math::rcp(size);
     const float first = q * inverse;
     const float rest = fused_multiply_add(negated(first), size, q);
     return select(absolute(first) < float_from_bits(float_infinity_bits), fused_multiply_add(rest, inverse, first),

@@ -16,7 +16,7 @@ struct squared_relu;
 struct sigmoid;
 struct tanh;
 struct mish;
-struct clamped_swish;
+class clamped_swish;
 
 template <class Storage, class Packing = bitmask>
 using swiglu = gated<silu, Storage, Packing>;

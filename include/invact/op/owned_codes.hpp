@@ -84,22 +84,6 @@ class owned_codes {
     return end;
   }
 
-  // y, or where it is what an owned value is taken for, the number of float below in magnitude: of a y that was divided
-  // by the factor, and whose code is not the owned value's.
-  INVACT_FUNCTION static float not_owned(const Activation& activation, float y) {
-    if constexpr (count > 0 && !is_same_v<Computed, binary32_format>) {
-      INVACT_UNROLL
-      for (int i = 0; i < count; ++i) {
-        const float owned = activation.owned(i).y;
-        const uint32 taken = float_bits(Computed::load(Computed::round(owned)));
-        if (!is_zero_value(owned)) y = select(float_bits(y) == taken, float_from_bits(taken - 1u), y);
-      }
-    } else {
-      static_cast<void>(activation);
-    }
-    return y;
-  }
-
   // The y that c stands for, where that is an owned value, else `y`. An owned value is taken as it is, as its
   // product, rounded and divided again, would be on either side of the bound that an activation compares it with.
   INVACT_FUNCTION static float value(const Activation& activation, float factor, code c, uint32 piece, float y) {
