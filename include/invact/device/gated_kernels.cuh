@@ -17,9 +17,9 @@ struct gated_layout : row_layout {
 };
 
 // Threads that registers leave room for on a multiprocessor, where each has Elements of its tensors loaded ahead: 40, 64
-// or 80 registers a thread.
+// or 72 registers a thread.
 template <int Elements>
-inline constexpr int gated_threads = Elements > 32 ? 768 : Elements > 8 ? 1024 : 1536;
+inline constexpr int gated_threads = Elements > 16 ? 896 : Elements > 8 ? 1024 : 1536;
 
 // Where the fragments of a thread are, of one run (a row of `cols` elements) or of rows of matrices.
 template <bool IsRun, int Threads, int Fragments, int N>

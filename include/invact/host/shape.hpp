@@ -66,6 +66,15 @@ inline void throw_if_any(const char* function, const invact::detail::argument_ch
   throw std::invalid_argument(std::string("invact::host::") + function + ": " + describe(checks));
 }
 
+inline void check_dense(const char* function, int64 rows, int64 cols) {
+  invact::detail::argument_checks checks;
+  checks.not_negative(rows, "rows");
+  checks.not_negative(cols, "cols");
+  checks.require(cols <= std::numeric_limits<int64>::max() / (2 * max_mask_bits),
+                 invact::detail::defect::mask_row_overflow, "cols");
+  throw_if_any(function, checks);
+}
+
 }  // namespace detail
 
 // The shape of dense matrices: every leading dimension is cols, and mask rows are as short as whole
@@ -73,12 +82,7 @@ inline void throw_if_any(const char* function, const invact::detail::argument_ch
 template <class Op>
 matrix_shape dense_shape(const Op&, int64 rows, int64 cols) {
   static_cast<void>(sizeof(invact::detail::checked_op<Op>));
-  invact::detail::argument_checks checks;
-  checks.not_negative(rows, "rows");
-  checks.not_negative(cols, "cols");
-  checks.require(cols <= std::numeric_limits<int64>::max() / (2 * detail::max_mask_bits),
-                 invact::detail::defect::mask_row_overflow, "cols");
-  detail::throw_if_any("dense_shape", checks);
+  detail::check_dense("dense_shape", rows, cols);
   return {rows, cols, cols, cols, cols, cols, 8 * mask_bytes(cols, Op::mask_bits)};
 }
 

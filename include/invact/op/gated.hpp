@@ -185,7 +185,7 @@ class gated : Activation, Up {
   INVACT_FUNCTION gradients backward(float dh, Storage h, float u, uint32 piece) const {
     const float m = up().multiplier(u);
     const decoded_unit unit = decode(h, m, piece);
-    return {dh * m * unit.factor, up().is_clamped(u) ? 0.0f : dh * unit.y};
+    return {dh * m * unit.factor, select(up().is_clamped(u), 0.0f, dh * unit.y)};
   }
   INVACT_FUNCTION gradients backward(float dh, Storage h, float u) const {
     static_assert(mask_bits == 0,

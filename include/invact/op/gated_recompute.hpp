@@ -95,7 +95,7 @@ class gated_recompute : Activation, Up {
       factor = exact::approximant::evaluate(activation(), y, activation().piece_index(x));
       if constexpr (sizeof(Storage) == 2) y = evaluator_type::evaluate(activation(), x);
     }
-    return {dh * m * factor, up().is_clamped(u) ? 0.0f : dh * y, traits::round(y * m)};
+    return {dh * m * factor, select(up().is_clamped(u), 0.0f, dh * y), traits::round(y * m)};
   }
 
   template <int N>
