@@ -14,6 +14,14 @@ int invact_bench_forward(const char* activation, const char* storage, const char
 int invact_bench_backward(const char* activation, const char* storage, const char* packing, long long n,
                           const void* dy, const void* y, const void* mask, void* dx, void* stream);
 
+/* Gated units in bfloat16, h = f(g) * u. Packing "recompute" keeps g, which its backward takes as `kept`, as the others
+   take h, and writes h again, unless that is null; the others ignore h. */
+int invact_bench_gated_forward(const char* activation, const char* packing, long long n, const void* g, const void* u,
+                               void* h, void* mask, void* stream);
+int invact_bench_gated_backward(const char* activation, const char* packing, long long n, const void* dh,
+                                const void* kept, const void* u, const void* mask, void* dg, void* du, void* h,
+                                void* stream);
+
 #ifdef __cplusplus
 }
 #endif

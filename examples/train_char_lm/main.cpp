@@ -1,5 +1,6 @@
 // Trains one character-level language model three ways and shows that they are the same training: with
-// the activation's input saved, as every framework does, and with invact's two packings.
+// the activation's input saved, as every framework does, and with invact's two packings. Or, of gated blocks,
+// four ways.
 #include "equivalence.hpp"
 #include "options.hpp"
 #include "progress.hpp"
@@ -125,15 +126,19 @@ std::string sample(const corpus& text, trainer& net, int length) {
   return out;
 }
 
+const char* name_of(const options& chosen) {
+  if (chosen.block == block_kind::swiglu) return chosen.use_silu ? "SwiGLU" : "GeGLU";
+  return chosen.use_silu ? "SiLU" : "GELU";
+}
+
 int run(const options& chosen) {
-  network_shape shape{};
-  const corpus text(read_text(chosen.text), static_cast<int>(shape.context));
-  shape.vocabulary = text.vocabulary();
+  const corpus text(read_text(chosen.text), static_cast<int>(network_shape{}.context));
+  const network_shape shape = shape_with(chosen.block, text.vocabulary());
   const std::vector<variant> contestants =
-      (chosen.use_cuda ? cuda_variants : cpu_variants)(chosen.use_silu, chosen.how);
+      (chosen.use_cuda ? cuda_variants : cpu_variants)(chosen.block, chosen.use_silu, chosen.how);
   std::printf("%zu characters, %d of them different, %zu held out; %s, bfloat16; %ld parameters; "
               "%d seeds of %d steps\n",
-              text.size(), text.vocabulary(), text.held_out().size(), chosen.use_silu ? "SiLU" : "GELU",
+              text.size(), text.vocabulary(), text.held_out().size(), name_of(chosen),
               static_cast<long>(parameter_layout(shape).size()), chosen.seeds, chosen.steps);
   std::fflush(stdout);
 

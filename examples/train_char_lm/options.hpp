@@ -1,6 +1,7 @@
 // The command line.
 #pragma once
 
+#include "parameter_layout.hpp"
 #include "sabotage.hpp"
 
 #include <stdexcept>
@@ -10,6 +11,7 @@ namespace char_lm {
 
 struct options {
   std::string text = CHAR_LM_DEFAULT_TEXT;  // a file, or a folder of sources
+  block_kind block = block_kind::mlp;
   bool use_silu = false;
   bool use_cuda = false;
   int seeds = 4;
@@ -19,14 +21,16 @@ struct options {
 };
 
 inline constexpr const char* usage =
-    "usage: train_char_lm [TEXT] [--activation gelu|silu] [--device cpu|cuda] [--seeds N] [--steps N]\n"
-    "                     [--sabotage inverted-bits|left-one]\n"
+    "usage: train_char_lm [TEXT] [--block mlp|swiglu] [--activation gelu|silu] [--device cpu|cuda]\n"
+    "                     [--seeds N] [--steps N] [--sabotage inverted-bits|left-one]\n"
     "\n"
     "Trains a character-level language model on TEXT (a file, or a folder of C++ sources; by default\n"
     "this library's own), with the activation's input saved, and with invact's bitmask and mantissa bit\n"
-    "in its place; compares the three.\n"
+    "in its place; compares the three. With gated blocks, h = f(g) * u: with g, u and h saved, and with\n"
+    "h and u, by either packing, or g and u in their place.\n"
     "\n"
-    "  --activation  gelu, the default, or silu\n"
+    "  --block       mlp, the default, or swiglu, a gated one\n"
+    "  --activation  gelu or silu; by default gelu in an mlp, silu in a gated block (with gelu a GeGLU)\n"
     "  --device      where to train: cpu, the default, or cuda, the first NVIDIA GPU\n"
     "  --seeds       independent trainings of each variant, 3 to 100; 4 by default\n"
     "  --steps       steps of each training, 50 to 1000000; 2000 by default\n"
@@ -54,6 +58,7 @@ inline int parse_count(const std::string& option, const std::string& text, int l
 inline options parse(int argc, const char* const* argv) {
   options o;
   bool has_text = false;
+  bool has_activation = false;
   for (int i = 1; i < argc; ++i) {
     const std::string option = argv[i];
     const auto value = [&]() -> std::string {
@@ -62,12 +67,19 @@ inline options parse(int argc, const char* const* argv) {
     };
     if (option == "--help" || option == "-h") {
       o.help = true;
+    } else if (option == "--block") {
+      const std::string name = value();
+      if (name != "mlp" && name != "swiglu") {
+        throw std::invalid_argument("--block is mlp or swiglu, not \"" + name + "\"");
+      }
+      o.block = name == "swiglu" ? block_kind::swiglu : block_kind::mlp;
     } else if (option == "--activation") {
       const std::string name = value();
       if (name != "gelu" && name != "silu") {
         throw std::invalid_argument("--activation is gelu or silu, not \"" + name + "\"");
       }
       o.use_silu = name == "silu";
+      has_activation = true;
     } else if (option == "--device") {
       const std::string name = value();
       if (name != "cpu" && name != "cuda") {
@@ -96,6 +108,7 @@ inline options parse(int argc, const char* const* argv) {
       has_text = true;
     }
   }
+  if (!has_activation) o.use_silu = o.block == block_kind::swiglu;
   return o;
 }
 

@@ -1,5 +1,6 @@
 // The language model: embeddings of a window of characters -> linear -> residual blocks
-// (linear -> activation under test -> linear) -> linear -> softmax over the next character.
+// (linear -> activation under test -> linear) -> linear -> softmax over the next character. In a gated block
+// the first linear layer is one product to [g | u], without biases, and f(g) * u is under test.
 //
 // Here is what does not depend on where it runs: its sizes, its parameters and their initial values.
 #pragma once
@@ -12,6 +13,8 @@
 
 namespace char_lm {
 
+enum class block_kind { mlp, swiglu };
+
 struct network_shape {
   index vocabulary;
   index context = 16;    // characters of a window
@@ -19,7 +22,16 @@ struct network_shape {
   index width = 64;      // of the residual stream
   index hidden = 256;    // activations of a block
   index blocks = 3;
+  block_kind block = block_kind::mlp;
 };
+
+// The sizes of a network of such blocks. A gated one is two thirds as wide, for as many weights.
+inline network_shape shape_with(block_kind block, index vocabulary) {
+  network_shape shape{vocabulary};
+  shape.block = block;
+  if (block == block_kind::swiglu) shape.hidden = 168;
+  return shape;
+}
 
 // Where a weight or bias lies in the one vector of parameters: a row-major matrix.
 struct slice {
@@ -30,7 +42,7 @@ struct slice {
 
 struct linear_slices {
   slice weight;  // inputs x outputs
-  slice bias;    // 1 x outputs
+  slice bias;    // 1 x outputs, or 1 x 0
 };
 
 // The parameters of a network, all in one vector: what the optimiser, the comparison of gradients and
@@ -41,7 +53,8 @@ class parameter_layout {
     embedding = add(shape.vocabulary, shape.embedding);
     input = add_linear(shape.context * shape.embedding, shape.width);
     for (index b = 0; b < shape.blocks; ++b) {
-      up.push_back(add_linear(shape.width, shape.hidden));
+      up.push_back(shape.block == block_kind::swiglu ? add_product(shape.width, 2 * shape.hidden)
+                                                     : add_linear(shape.width, shape.hidden));
       down.push_back(add_linear(shape.hidden, shape.width));
     }
     output = add_linear(shape.width, shape.vocabulary);
@@ -84,6 +97,10 @@ class parameter_layout {
   linear_slices add_linear(index inputs, index outputs) {
     const slice weight = add(inputs, outputs);
     return {weight, add(1, outputs)};
+  }
+  linear_slices add_product(index inputs, index outputs) {
+    const slice weight = add(inputs, outputs);
+    return {weight, add(1, 0)};
   }
 
   index size_ = 0;

@@ -85,6 +85,39 @@ INVACT_TEST_SCALED(invact::gelu, invact::float8_e4m3)
 INVACT_TEST_SCALED(invact::hardswish, invact::float8_e5m2, invact::refined_bitmask<2>)
 INVACT_TEST_KERNEL(invact::silu, invact::bfloat16, invact::refined_bitmask<4>)
 
+// Gated units.
+template <class Op>
+__global__ void use_gated(const float* g, const float* u, typename Op::storage_type* kept, invact::uint32* piece,
+                          float* gradients) {
+  using invact::fragment;
+  const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  const auto gs = reinterpret_cast<const fragment<float, 8>*>(g)[i], us = reinterpret_cast<const fragment<float, 8>*>(u)[i];
+  typename Op::template pieces<8> pieces;
+  const auto h = Op{}.forward(gs, us, pieces);
+  reinterpret_cast<fragment<typename Op::storage_type, 8>*>(kept)[i] = h;
+  piece[i] = static_cast<invact::uint32>(pieces.bits);
+  fragment<float, 8> dg, du;
+  if constexpr (Op::recomputes) {
+    auto again = h;
+    Op{}.backward(gs, h, us, pieces, dg, du, again);
+    kept[i] = again[0];
+  } else {
+    pieces.bits = piece[i + 1];
+    Op{}.backward(gs, h, us, pieces, dg, du);
+  }
+  const auto e = Op{}.forward(g[i], u[i]);
+  const auto d = Op{}.backward(g[i], e.h, u[i], e.piece);
+  gradients[i] = dg[0] + du[1] + d.dg + d.du;
+}
+#define INVACT_TEST_GATED(...) \
+  template __global__ void use_gated<__VA_ARGS__>(const float*, const float*, __VA_ARGS__::storage_type*, \
+                                                  invact::uint32*, float*);
+INVACT_TEST_GATED(invact::swiglu<invact::bfloat16>)
+INVACT_TEST_GATED(invact::geglu<invact::binary16, invact::mantissa_bit>)
+INVACT_TEST_GATED(invact::clamped_swiglu<invact::bfloat16, invact::mantissa_bit>)
+INVACT_TEST_GATED(invact::glu<float>)
+INVACT_TEST_GATED(invact::gated_recompute<invact::mish, invact::bfloat16>)
+
 // The whole catalogue, scalar calls only.
 #if INVACT_TEST_CATALOGUE
 template <class Op>

@@ -61,3 +61,36 @@ template cudaError_t invact::device::forward_with_bias(
     const invact::inverted<invact::gelu, invact::binary16, invact::mantissa_bit>&, const invact::matrix_shape&,
     const invact::binary16*, const float*, invact::binary16*,
     invact::detail::maskless_stream<invact::inverted<invact::gelu, invact::binary16, invact::mantissa_bit>>);
+
+// Gated units: every kernel that the calls of one can launch.
+template <class Op, class T, class... Mask>
+cudaError_t call_gated(Op op, const invact::gated_shape& shape, T* t, Mask*... mask) {
+  for (const cudaError_t status : {
+           device::forward_gated(op, shape, t, t, t, mask...),
+           device::backward_gated(op, shape, t, t, t, mask..., t, t),
+           device::forward_interleaved(op, shape, t, t, t, mask...),
+           device::backward_interleaved(op, shape, t, t, t, mask..., t),
+       }) {
+    if (status != cudaSuccess) return status;
+  }
+  return cudaSuccess;
+}
+template <class T, class Op>
+cudaError_t call_recompute(Op op, const invact::gated_shape& shape, T* t) {
+  for (const cudaError_t status : {
+           device::forward_gated(op, shape, t, t, t),
+           device::backward_gated(op, shape, t, t, t, t, t, t),
+           device::forward_interleaved(op, shape, t, t),
+           device::backward_interleaved(op, shape, t, t, t, t),
+       }) {
+    if (status != cudaSuccess) return status;
+  }
+  return cudaSuccess;
+}
+#define INVACT_COST_GATED(unit, storage)                                                                  \
+  template cudaError_t call_gated(invact::unit<storage>, const invact::gated_shape&, storage*, invact::uint8*); \
+  template cudaError_t call_gated(invact::unit<storage, invact::mantissa_bit>, const invact::gated_shape&, storage*);
+INVACT_COST_GATED(swiglu, invact::bfloat16)
+INVACT_COST_GATED(geglu, invact::bfloat16)
+template cudaError_t call_recompute(invact::gated_recompute<invact::silu, invact::bfloat16>, const invact::gated_shape&,
+                                    invact::bfloat16*);

@@ -1,6 +1,7 @@
 // The layer under test, bias + activation, in two ways that differ in what they keep for the backward:
 // saved_input keeps x, inverted_layer keeps the piece of each element. Neither keeps y: the next
-// linear layer does, because y is its input, and hands it back to backward().
+// linear layer does, because y is its input, and hands it back to backward(). gated_layer.hpp has those of
+// a gated block.
 #pragma once
 
 #include "memory.hpp"
@@ -20,11 +21,15 @@ class activation_layer {
  public:
   virtual ~activation_layer() = default;
 
-  // f(x + bias). x is the layer's to keep or to free.
+  // y = f(x + bias), in the first columns of what it returns. x is the layer's to keep or to free.
   virtual tensor<Storage> forward(tensor<float> x, const float* bias) = 0;
 
-  // Replaces dy by dx, writes the sum of dx over the rows, and frees what forward() kept.
-  virtual void backward(const tensor<Storage>& y, tensor<float>& dy, float* bias_gradient) = 0;
+  // Whether y is to be freed after its use in the forward; backward() then computes it again.
+  virtual bool recomputes() const { return false; }
+
+  // dx; writes the sum of dx over the rows, and frees what forward() kept. `y` is what forward() returned,
+  // or, of a layer that recomputes, takes the same again.
+  virtual tensor<float> backward(tensor<Storage>& y, tensor<float> dy, float* bias_gradient) = 0;
 };
 
 // f and f' as one writes them with Eigen. Nothing of invact is in them, so that the comparison with
@@ -70,11 +75,12 @@ class saved_input : public activation_layer<Storage> {
     return rounded<Storage>(x);
   }
 
-  void backward(const tensor<Storage>&, tensor<float>& dy, float* bias_gradient) override {
+  tensor<float> backward(tensor<Storage>&, tensor<float> dy, float* bias_gradient) override {
     const tensor<float> x = widened(x_);
     x_ = {};
     view(dy).array() *= reference<Activation>::derivative(view(x).array());
     Eigen::Map<Eigen::RowVectorXf>(bias_gradient, dy.cols()) = view(dy).colwise().sum();
+    return dy;
   }
 
  private:
@@ -99,7 +105,7 @@ class inverted_layer : public activation_layer<typename Op::storage_type> {
     return y;
   }
 
-  void backward(const tensor<storage>& y, tensor<float>& dy, float* bias_gradient) override {
+  tensor<float> backward(tensor<storage>& y, tensor<float> dy, float* bias_gradient) override {
     const auto shape = invact::host::dense_shape(Op{}, y.rows(), y.cols());
     if constexpr (Op::mask_bits > 0) {
       invact::host::backward_with_bias_gradient(Op{}, shape, dy.data(), y.data(), mask_.data(),
@@ -109,6 +115,7 @@ class inverted_layer : public activation_layer<typename Op::storage_type> {
       invact::host::backward_with_bias_gradient(Op{}, shape, dy.data(), y.data(), dy.data(),
                                                 bias_gradient);
     }
+    return dy;
   }
 
  private:

@@ -36,13 +36,19 @@ tensor<T> rounded(const tensor<float>& from) {
   return to;
 }
 
+// The first `cols` columns of `from`.
 template <class T>
-tensor<float> widened(const tensor<T>& from) {
-  tensor<float> to(from.rows(), from.cols(), from.memory());
-  for (index i = 0; i < from.size(); ++i) {
-    to.data()[i] = invact::storage_traits<T>::load(from.data()[i]);
+tensor<float> widened(const tensor<T>& from, index cols) {
+  tensor<float> to(from.rows(), cols, from.memory());
+  for (index r = 0; r < from.rows(); ++r) {
+    const T* const row = from.data() + r * from.cols();
+    for (index c = 0; c < cols; ++c) to.data()[r * cols + c] = invact::storage_traits<T>::load(row[c]);
   }
   return to;
+}
+template <class T>
+tensor<float> widened(const tensor<T>& from) {
+  return widened(from, from.cols());
 }
 
 }  // namespace char_lm::cpu

@@ -72,7 +72,8 @@ class network {
       kept.input = rounded<Storage>(stream);
       kept.y = kept.activation->forward(product(parameters, layout_.up[b], widened(kept.input)),
                                         view(layout_.up[b].bias, parameters).data());
-      view(stream) += view(linear(parameters, layout_.down[b], widened(kept.y)));
+      view(stream) += view(linear(parameters, layout_.down[b], widened_y(b)));
+      if (kept.activation->recomputes()) kept.y = {};
     }
     head_input_ = rounded<Storage>(stream);
     probabilities_ = linear(parameters, layout_.output, widened(head_input_));
@@ -99,14 +100,17 @@ class network {
 
     for (std::size_t b = blocks_.size(); b-- > 0;) {
       block& kept = blocks_[b];
-      weight_gradient(layout_.down[b], widened(kept.y), d_stream, gradient);
+      const bool waits_for_y = kept.activation->recomputes();
+      if (!waits_for_y) weight_gradient(layout_.down[b], widened_y(b), d_stream, gradient);
       bias_gradient(layout_.down[b], d_stream, gradient);
-      tensor<float> d_hidden = input_gradient(parameters, layout_.down[b], d_stream);
-      kept.activation->backward(kept.y, d_hidden, view(layout_.up[b].bias, gradient).data());
+      const tensor<float> dx =
+          kept.activation->backward(kept.y, input_gradient(parameters, layout_.down[b], d_stream),
+                                    view(layout_.up[b].bias, gradient).data());
+      if (waits_for_y) weight_gradient(layout_.down[b], widened_y(b), d_stream, gradient);
       kept.y = {};
-      weight_gradient(layout_.up[b], widened(kept.input), d_hidden, gradient);
+      weight_gradient(layout_.up[b], widened(kept.input), dx, gradient);
       kept.input = {};
-      view(d_stream) += view(input_gradient(parameters, layout_.up[b], d_hidden));
+      view(d_stream) += view(input_gradient(parameters, layout_.up[b], dx));
     }
 
     // The embeddings are looked up again: saving them would take more memory than the windows.
@@ -118,9 +122,13 @@ class network {
  private:
   struct block {
     tensor<Storage> input;
-    tensor<Storage> y;
+    tensor<Storage> y;  // and, where it is kept in one matrix with y, what the activation keeps
     std::unique_ptr<activation_layer<Storage>> activation;
   };
+
+  tensor<float> widened_y(std::size_t b) const {
+    return widened(blocks_[b].y, layout_.down[b].weight.rows);
+  }
 
   // The concatenated embeddings of each window.
   tensor<float> embedded(const Eigen::VectorXf& parameters, const batch& data) {

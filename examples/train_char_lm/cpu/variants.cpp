@@ -1,5 +1,6 @@
 #include "../variants.hpp"
 
+#include "gated_layer.hpp"
 #include "network.hpp"
 
 namespace char_lm {
@@ -18,6 +19,21 @@ struct cpu_device {
     return factory<cpu::inverted_layer<Op>>();
   }
 
+  template <class Activation>
+  trainer_factory saved_gate() const {
+    return factory<cpu::saved_gate<Activation, storage>>();
+  }
+
+  template <class Op>
+  trainer_factory gated(Op) const {
+    return factory<cpu::gated_layer<Op>>();
+  }
+
+  template <class Op>
+  trainer_factory recomputed(Op) const {
+    return factory<cpu::recomputing_layer<Op>>();
+  }
+
  private:
   template <class Layer>
   static trainer_factory factory() {
@@ -30,8 +46,8 @@ struct cpu_device {
 
 }  // namespace
 
-std::vector<variant> cpu_variants(bool use_silu, sabotage how) {
-  return variants_on(cpu_device{}, use_silu, how);
+std::vector<variant> cpu_variants(block_kind block, bool use_silu, sabotage how) {
+  return variants_on(cpu_device{}, block, use_silu, how);
 }
 
 }  // namespace char_lm

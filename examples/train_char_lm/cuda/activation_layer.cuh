@@ -14,12 +14,16 @@ class activation_layer {
  public:
   virtual ~activation_layer() = default;
 
-  // f(x + bias). x is the layer's to keep or to free.
+  // y = f(x + bias), in the first columns of what it returns. x is the layer's to keep or to free.
   virtual tensor<bf16> forward(const device& on, tensor<float> x, const float* bias) = 0;
 
-  // Returns dx, rounded, as products take it; writes the sum of the unrounded dx over the rows, and frees
-  // what forward() kept.
-  virtual tensor<bf16> backward(const device& on, const tensor<bf16>& y, tensor<float> dy,
+  // Whether y is to be freed after its use in the forward; backward() then computes it again.
+  virtual bool recomputes() const { return false; }
+
+  // dx, rounded, as products take it; writes the sum of the unrounded dx over the rows, and frees what
+  // forward() kept. `y` is what forward() returned, and may be overwritten, or, of a layer that recomputes,
+  // takes the same again.
+  virtual tensor<bf16> backward(const device& on, tensor<bf16>& y, tensor<float> dy,
                                 float* bias_gradient) = 0;
 };
 
@@ -81,7 +85,7 @@ class saved_input : public activation_layer {
     return y;
   }
 
-  tensor<bf16> backward(const device& on, const tensor<bf16>&, tensor<float> dy,
+  tensor<bf16> backward(const device& on, tensor<bf16>&, tensor<float> dy,
                         float* bias_gradient) override {
     tensor<bf16> dx(dy.rows(), dy.cols(), dy.memory());
     launch_sum_columns(on, "reference_backward", dy.rows(), dy.cols(),
@@ -114,7 +118,7 @@ class inverted_layer : public activation_layer {
     return y;
   }
 
-  tensor<bf16> backward(const device& on, const tensor<bf16>& y, tensor<float> dy,
+  tensor<bf16> backward(const device& on, tensor<bf16>& y, tensor<float> dy,
                         float* bias_gradient) override {
     const auto shape = invact::device::dense_shape(Op{}, y.rows(), y.cols());
     tensor<bf16> dx(y.rows(), y.cols(), y.memory());

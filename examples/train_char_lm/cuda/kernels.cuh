@@ -32,6 +32,13 @@ static __global__ void round_to_bf16(index n, const float* from, bf16* to) {
   if (i < n) to[i] = __float2bfloat16_rn(from[i]);
 }
 
+inline tensor<bf16> rounded(const device& on, const tensor<float>& from) {
+  tensor<bf16> to(from.rows(), from.cols(), from.memory());
+  launch(on, "round_to_bf16", round_to_bf16, blocks(from.size()), block_threads, from.size(), from.data(),
+         to.data());
+  return to;
+}
+
 static __global__ void add_bias(index n, index cols, const float* bias, float* x) {
   const index i = thread_of_grid();
   if (i < n) x[i] += bias[i % cols];

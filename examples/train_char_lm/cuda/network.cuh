@@ -19,7 +19,7 @@ struct parameter_tensors {
   tensor<bf16> rounded;
 
   const float* at(const slice& s) const { return values.data() + s.offset; }
-  operand operand_at(const slice& s) const { return {rounded.data() + s.offset, s.rows, s.cols}; }
+  operand operand_at(const slice& s) const { return {rounded.data() + s.offset, s.rows, s.cols, s.cols}; }
 };
 
 class network;
@@ -73,13 +73,14 @@ class network {
     linear(p, layout_.input, embedded(p), stream, into::overwrite);
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       block& kept = blocks_[b];
-      kept.input = rounded(stream);
+      kept.input = rounded(*on_, stream);
       tensor<float> x(stream.rows(), layout_.up[b].weight.cols, memory_);
       product(*on_, operand_of(kept.input), p.operand_at(layout_.up[b].weight), x.data(), into::overwrite);
       kept.y = kept.activation->forward(*on_, std::move(x), p.at(layout_.up[b].bias));
       linear(p, layout_.down[b], kept.y, stream, into::add);
+      if (kept.activation->recomputes()) kept.y = {};
     }
-    head_input_ = rounded(stream);
+    head_input_ = rounded(*on_, stream);
     probabilities_ = {stream.rows(), layout_.output.weight.cols, memory_};
     linear(p, layout_.output, head_input_, probabilities_, into::overwrite);
     launch(*on_, "softmax", softmax, blocks(probabilities_.rows(), softmax_rows),
@@ -106,14 +107,16 @@ class network {
 
     for (std::size_t b = blocks_.size(); b-- > 0;) {
       block& kept = blocks_[b];
+      const bool waits_for_y = kept.activation->recomputes();
       tensor<float> d_hidden(data.size(), layout_.down[b].weight.rows, memory_);
-      {
-        const tensor<bf16> d_output = rounded_with_bias_gradient(layout_.down[b], d_stream, gradient);
-        weight_gradient(layout_.down[b], kept.y, d_output, gradient);
-        input_gradient(p, layout_.down[b], d_output, d_hidden, into::overwrite);
-      }
+      tensor<bf16> d_output = rounded_with_bias_gradient(layout_.down[b], d_stream, gradient);
+      if (!waits_for_y) weight_gradient(layout_.down[b], kept.y, d_output, gradient);
+      input_gradient(p, layout_.down[b], d_output, d_hidden, into::overwrite);
+      if (!waits_for_y) d_output = {};
       const tensor<bf16> dx = kept.activation->backward(*on_, kept.y, std::move(d_hidden),
                                                         gradient.data() + layout_.up[b].bias.offset);
+      if (waits_for_y) weight_gradient(layout_.down[b], kept.y, d_output, gradient);
+      d_output = {};
       kept.y = {};
       weight_gradient(layout_.up[b], kept.input, dx, gradient);
       kept.input = {};
@@ -134,7 +137,7 @@ class network {
  private:
   struct block {
     tensor<bf16> input;
-    tensor<bf16> y;
+    tensor<bf16> y;  // and, where it is kept in one matrix with y, what the activation keeps
     std::unique_ptr<activation_layer> activation;
   };
 
@@ -147,13 +150,6 @@ class network {
     return out;
   }
 
-  tensor<bf16> rounded(const tensor<float>& from) const {
-    tensor<bf16> to(from.rows(), from.cols(), from.memory());
-    launch(*on_, "round_to_bf16", round_to_bf16, blocks(from.size()), block_threads, from.size(),
-           from.data(), to.data());
-    return to;
-  }
-
   tensor<bf16> rounded_with_bias_gradient(const linear_slices& layer, const tensor<float>& d_output,
                                           tensor<float>& gradient) const {
     tensor<bf16> to(d_output.rows(), d_output.cols(), d_output.memory());
@@ -163,9 +159,14 @@ class network {
     return to;
   }
 
+  // The columns of a tensor that a layer takes.
+  static operand input_of(const linear_slices& layer, const tensor<bf16>& input) {
+    return operand_of(input, layer.weight.rows);
+  }
+
   void linear(const parameter_tensors& p, const linear_slices& layer, const tensor<bf16>& input,
               tensor<float>& out, into how) const {
-    product(*on_, operand_of(input), p.operand_at(layer.weight), out.data(), how);
+    product(*on_, input_of(layer, input), p.operand_at(layer.weight), out.data(), how);
     launch(*on_, "add_bias", add_bias, blocks(out.size()), block_threads, out.size(), out.cols(),
            p.at(layer.bias), out.data());
   }
@@ -177,7 +178,7 @@ class network {
 
   void weight_gradient(const linear_slices& layer, const tensor<bf16>& input, const tensor<bf16>& d_output,
                        tensor<float>& gradient) const {
-    product(*on_, operand_of(input).transpose(), operand_of(d_output),
+    product(*on_, input_of(layer, input).transpose(), operand_of(d_output),
             gradient.data() + layer.weight.offset, into::overwrite);
   }
 

@@ -14,18 +14,21 @@ struct operand {
   const bf16* data;
   index rows;
   index cols;
+  index ld;
   bool transposed = false;
 
-  operand transpose() const { return {data, rows, cols, !transposed}; }
+  operand transpose() const { return {data, rows, cols, ld, !transposed}; }
   index product_rows() const { return transposed ? cols : rows; }
   index product_cols() const { return transposed ? rows : cols; }
 };
 
-inline operand operand_of(const tensor<bf16>& t) { return {t.data(), t.rows(), t.cols()}; }
+// The first `cols` columns of t.
+inline operand operand_of(const tensor<bf16>& t, index cols) { return {t.data(), t.rows(), cols, t.cols()}; }
+inline operand operand_of(const tensor<bf16>& t) { return operand_of(t, t.cols()); }
 
 enum class into { overwrite, add };
 
-// out = a * b or out += a * b, dense and row-major, summed in float.
+// out = a * b or out += a * b, row-major, out dense, summed in float.
 //
 // A row-major matrix is its transpose to cuBLAS. So out^T = b^T * a^T is asked for, with the operands
 // exchanged: neither is then transposed unless the caller asks for it.
@@ -36,7 +39,7 @@ inline void product(const device& on, const operand& a, const operand& b, float*
   const int n = static_cast<int>(b.product_cols());
   check(cublasGemmEx(on.blas(), operation(b), operation(a), n, static_cast<int>(a.product_rows()),
                      static_cast<int>(a.product_cols()), &one, b.data, CUDA_R_16BF,
-                     static_cast<int>(b.cols), a.data, CUDA_R_16BF, static_cast<int>(a.cols), &keep, out,
+                     static_cast<int>(b.ld), a.data, CUDA_R_16BF, static_cast<int>(a.ld), &keep, out,
                      CUDA_R_32F, n, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
         "cublasGemmEx");
 }

@@ -5,7 +5,7 @@
 
 namespace char_lm {
 
-std::vector<variant> cuda_variants(bool, sabotage) {
+std::vector<variant> cuda_variants(block_kind, bool, sabotage) {
   throw std::runtime_error(
       "--device cuda: this build has no CUDA: set INVACT_ENABLE_CUDA where nvcc and cuBLAS are");
 }

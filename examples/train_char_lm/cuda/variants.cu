@@ -1,5 +1,6 @@
 #include "../variants.hpp"
 
+#include "gated_layer.cuh"
 #include "network.cuh"
 
 namespace char_lm {
@@ -18,6 +19,21 @@ struct cuda_device {
     return factory<gpu::inverted_layer<Op>>();
   }
 
+  template <class Activation>
+  trainer_factory saved_gate() const {
+    return factory<gpu::saved_gate<Activation>>();
+  }
+
+  template <class Op>
+  trainer_factory gated(Op) const {
+    return factory<gpu::gated_layer<Op>>();
+  }
+
+  template <class Op>
+  trainer_factory recomputed(Op) const {
+    return factory<gpu::recomputing_layer<Op>>();
+  }
+
   std::shared_ptr<const gpu::device> on = std::make_shared<gpu::device>();
 
  private:
@@ -32,8 +48,8 @@ struct cuda_device {
 
 }  // namespace
 
-std::vector<variant> cuda_variants(bool use_silu, sabotage how) {
-  return variants_on(cuda_device{}, use_silu, how);
+std::vector<variant> cuda_variants(block_kind block, bool use_silu, sabotage how) {
+  return variants_on(cuda_device{}, block, use_silu, how);
 }
 
 }  // namespace char_lm

@@ -29,7 +29,9 @@ class clamped_swish {
   INVACT_FUNCTION float top() const { return top_; }
 
   INVACT_FUNCTION bool is_valid() const {
-    return unclamped_.is_valid() & !is_less(unclamped_.beta * limit_, 0x1p-100f) & is_less(limit_, 0x1p+100f);
+    const bool is_swish = unclamped_.is_valid(), is_small = is_less(unclamped_.beta * limit_, 0x1p-100f);
+    const bool is_finite = is_less(limit_, 0x1p+100f);
+    return is_swish & !is_small & is_finite;
   }
   INVACT_FUNCTION y_minimum lowest() const { return unclamped_.lowest(); }
   INVACT_FUNCTION uint32 piece_index(float x) const { return unclamped_.piece_index(x); }
@@ -37,7 +39,7 @@ class clamped_swish {
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
     const float y = smaller(unclamped_.value<Format, Math>(x), detail::neighbours<Format>(top_).below);
-    return select(is_at_most(x, limit_) | is_nan(x), y, top_);
+    return select(goes_on(x), y, top_);
   }
 
   static constexpr int owned_values = 1;
@@ -46,10 +48,16 @@ class clamped_swish {
 
   template <class Math>
   INVACT_FUNCTION float derivative(float x) const {
-    return select(is_at_most(x, limit_) | is_nan(x), unclamped_.derivative<Math>(x), 0.0f);
+    return select(goes_on(x), unclamped_.derivative<Math>(x), 0.0f);
   }
 
  private:
+  // Whether x is not beyond the limit, as a NaN is not.
+  INVACT_FUNCTION bool goes_on(float x) const {
+    const bool is_below = is_at_most(x, limit_), no_number = is_nan(x);
+    return is_below | no_number;
+  }
+
   swish unclamped_;
   float limit_, top_;
 };

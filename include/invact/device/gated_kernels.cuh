@@ -16,10 +16,11 @@ struct gated_layout : row_layout {
   int64 ld_g, ld_u, ld_h, ld_dh, ld_dg, ld_du;
 };
 
-// Threads that registers leave room for on a multiprocessor, where each has Elements of its tensors loaded ahead: 40, 64
-// or 72 registers a thread.
+// Threads that registers leave room for on a multiprocessor: 40 or 64 registers a thread of a forward, by the elements it
+// loads ahead, and 80 of a backward, which has five tensors and decodes.
 template <int Elements>
-inline constexpr int gated_threads = Elements > 16 ? 896 : Elements > 8 ? 1024 : 1536;
+inline constexpr int gated_forward_threads = Elements > 8 ? 1024 : 1536;
+inline constexpr int gated_backward_threads = 768;
 
 // Where the fragments of a thread are, of one run (a row of `cols` elements) or of rows of matrices.
 template <bool IsRun, int Threads, int Fragments, int N>
@@ -121,7 +122,7 @@ __device__ __forceinline__ void store_gradients(const Place& place, const gated_
 // Interleaved, u_in is not read; u_out is u's own tensor then, unless it is null, as where pairs are kept.
 template <int Threads, int Fragments, int N, bool Vector, bool IsRun, bool Interleaved, class Op, class G, class U,
           class UOut>
-INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<Fragments * N> / Threads)
     gated_forward_kernel(const Op op, const gated_layout layout, const fast_divisor strips, const G* g_in, const U* u_in,
                          gated_storage_of<Op>* h, UOut* u_out, uint8* mask) {
   using input = std::conditional_t<Interleaved, interleaved_input<G, N>, separate_input<G, U, N>>;
@@ -195,7 +196,7 @@ struct gated_backward_input {
 // kept is h, or g where the op computes h again, or pairs of g and u. h_out is null where h is not wanted.
 template <int Threads, int Fragments, int N, bool Vector, bool IsRun, bool InterleavedIn, bool Interleaved, class Op,
           class Dh, class U, class Dg, class Du>
-INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<2 * Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads / Threads)
     gated_backward_kernel(const Op op, const gated_layout layout, const fast_divisor strips, const Dh* dh_in,
                           const gated_storage_of<Op>* kept_in, const U* u_in, const uint8* mask, Dg* dg_out, Du* du_out,
                           gated_storage_of<Op>* h_out) {

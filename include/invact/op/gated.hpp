@@ -111,7 +111,8 @@ inline constexpr float least_multiplier =
 // Storage      the type h is kept in: float, __half, __nv_bfloat16, or one with storage_traits.
 // Packing      where the piece index goes: bitmask or mantissa_bit.
 // Approximant  how f'(f^-1(y)) is computed: accurate, fast (16-bit storage), or a class of your own. What has
-//              `evaluate_cell` is told between which y the h and u at hand may come from; fast has no use for that.
+//              `evaluate_cell` (approx/gradient.hpp) is told how far the y of the h and u at hand may be from their
+//              quotient; what has only `evaluate`, as fast, is given the quotient. A wrapper should have both.
 // Evaluator    how f is computed: the storage format's own, packed, or a class of yours.
 // Up           what f(g) is multiplied with: plain_up, clamped_up, or a class of yours.
 template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,

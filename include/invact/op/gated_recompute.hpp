@@ -10,6 +10,8 @@
 // of the bits that are stored: of g in bfloat16 a quarter of it. So where the next layer can be made to wait for h,
 // and reading g costs no more than reading h, this is the better choice; where h is kept anyway, gated is.
 //
+// h and du have the error of the format's own evaluator of f, which inverted's y has too.
+//
 // g is the stored value in the forward too: the backward computes the same h only from the same g.
 #pragma once
 

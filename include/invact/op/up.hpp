@@ -36,12 +36,16 @@ struct clamped_up {
   float offset = 1.0f;  // finite
 
   INVACT_FUNCTION bool is_valid() const {
-    return !is_at_most(limit, 0.0f) & !is_nan(limit) & is_less(absolute(offset), 0x1p+126f);
+    const bool is_positive = is_less(0.0f, limit), has_offset = is_less(absolute(offset), 0x1p+126f);
+    return is_positive & has_offset & !is_nan(limit);
   }
   INVACT_FUNCTION float multiplier(float u) const {
     return smaller(larger(u, -limit), limit) + offset;
   }
-  INVACT_FUNCTION bool is_clamped(float u) const { return !is_at_most(absolute(u), limit) & !is_nan(u); }
+  INVACT_FUNCTION bool is_clamped(float u) const {
+    const bool is_inside = is_at_most(absolute(u), limit), is_number = !is_nan(u);
+    return !is_inside & is_number;
+  }
 };
 static_assert(is_up_v<clamped_up>);
 
