@@ -5,7 +5,7 @@
 
 As pytorch.py, in bfloat16: all take turns on one stream, reported are medians. Eager kernels write into memory that is
 there already, so that no allocation is timed: silu and mul; then mul twice and silu_backward. torch.compile fuses each
-direction. `autograd` is what a user runs, allocations and all, `compiled autograd` the same of a compiled function.
+direction; where g, u and h are not all kept, but g and u alone, its backward writes h too: `compile, h again`. `autograd` is what a user runs, allocations and all, `compiled autograd` the same of a compiled function.
 --quick: SwiGLU at 2^28 alone, without torch.compile. Exit status 77 without PyTorch or without a GPU.
 """
 
@@ -94,10 +94,14 @@ def compiled(unit, t):
     forward = torch.compile(formula(unit), dynamic=False)
     backward = torch.compile(lambda dh, g, u: (differentiate(dh * u, g, **arguments), dh * activate(g, **arguments)),
                              dynamic=False)
+    with_h = torch.compile(lambda dh, g, u: (differentiate(dh * u, g, **arguments), dh * activate(g, **arguments),
+                                             activate(g, **arguments) * u), dynamic=False)
     forward(t.g, t.u)
     backward(t.dh, t.g, t.u)
+    with_h(t.dh, t.g, t.u)
     torch.cuda.synchronize()
-    return (lambda: forward(t.g, t.u)), (lambda: backward(t.dh, t.g, t.u))
+    run_forward = lambda: forward(t.g, t.u)  # noqa: E731
+    return (run_forward, lambda: backward(t.dh, t.g, t.u)), (run_forward, lambda: with_h(t.dh, t.g, t.u))
 
 
 def autograd(function, t):
@@ -154,7 +158,7 @@ def measure(library, unit, log2n, t, options):
     problem = None
     if batch == 1 and not options.quick:
         try:
-            pairs["compile"] = compiled(unit, t)
+            pairs["compile"], pairs["compile, h again"] = compiled(unit, t)
         except Exception as error:  # of any class: a missing C compiler, a Triton that does not fit
             problem = f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
     rows = []

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Everything that needs a GPU, in one run of a few minutes: tests, sanitizers, benchmarks.
 
-    bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR] [--quick]
+    bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR] [--quick | --gated]
 
 Configures (preset gpu) and builds into DIR, build/gpu if not given; then the tests labelled gpu, compute-sanitizer on
 a part of them, the benchmarks, PyTorch beside them where it is installed, and ncu where it is. Writes
-RESULTS/DATE-GPU.md, RESULTS being bench/results if not given, with the tables and whether each target is met, and what
-the programs with CUTLASS printed into DATE-GPU-gemm.md; what all printed stays in DIR/run.
+RESULTS/DATE-GPU.md, RESULTS being bench/results if not given, with the tables and whether each target is met, what
+the programs with CUTLASS printed into DATE-GPU-gemm.md, and gated units into DATE-GPU-gated.md; what all printed stays
+in DIR/run.
 
 The results carry `git rev-parse HEAD:include`; where git cannot say that, --stamp is required. --quick, for
 trying it out: bfloat16 only, 10 rounds (PyTorch's 30, at 2^29 alone), memcheck alone of the sanitizers, no launch
-policies, no GEMMs, no torch.compile and no ncu.
+policies, no GEMMs, no gated units, no torch.compile and no ncu. --gated: gated units alone, with their tests.
 
 A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed or there is no stamp, 77
 without a GPU. A target that is not met is no failure: the table says so.
@@ -29,6 +30,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+import gated_report
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SKIPPED = 77
@@ -165,7 +168,7 @@ def architecture():
     return match.group(1) + match.group(2) + ("a" if int(match.group(1)) >= 9 else "") + "-real"
 
 
-def build(steps, folder, jobs):
+def build(steps, folder, jobs, target):
     environment = dict(os.environ, PATH=f"{ROOT / '.deps/bin'}{os.pathsep}{os.environ['PATH']}")
     if not (folder / "CMakeCache.txt").exists():
         output, status = steps.command("configure", ["cmake", "--preset", "gpu", "-B", folder,
@@ -174,7 +177,7 @@ def build(steps, folder, jobs):
         if status != 0:
             raise Failed(f"configure: {tail(output)}")
     output, status = steps.command(
-        "build", ["cmake", "--build", folder, "--target", "invact_gpu_programs", "-j", str(jobs)], 1500, cwd=ROOT,
+        "build", ["cmake", "--build", folder, "--target", target, "-j", str(jobs)], 1500, cwd=ROOT,
         env=environment)
     if status != 0:
         raise Failed(tail(output))
@@ -186,10 +189,10 @@ def ctest():
     return local if local.exists() else "ctest"
 
 
-def gpu_tests(steps, folder):
+def gpu_tests(steps, folder, chosen):
     # The model that trains is not among what the preset builds.
     output, status = steps.command("tests", [ctest(), "--test-dir", folder, "-L", "gpu", "-LE", "train_char_lm", "-j", "4",
-                                             "--output-on-failure", "--no-tests=error", "--timeout", "150"], 300)
+                                             "--output-on-failure", "--no-tests=error", "--timeout", "150", *chosen], 300)
     if status != 0:
         failures = re.findall(r"\d+ - (\S+) \((Failed|Timeout|Not Run|SEGFAULT|.*Exception.*)\)", output)
         raise Failed(", ".join(f"{name} ({why})" for name, why in failures) or tail(output))
@@ -256,12 +259,12 @@ def printed(steps, program, limit):
     return output.strip(), "ok"
 
 
-def pytorch(steps, folder, arguments):
-    data = steps.logs / "pytorch.json"
+def pytorch(steps, folder, script, arguments):
+    data = steps.logs / f"{script}.json"
     data.unlink(missing_ok=True)
     library = folder / "bench/libinvact_bench_c.so"
-    output, status = steps.command("pytorch", [sys.executable, ROOT / "bench/device/pytorch.py", "--library", library,
-                                               "--json", data, *arguments], 240)
+    output, status = steps.command(script, [sys.executable, ROOT / f"bench/device/{script}.py", "--library", library,
+                                            "--json", data, *arguments], 240)
     if status == SKIPPED:
         raise Skipped(reason(output))
     if status != 0:
@@ -459,6 +462,11 @@ def pytorch_table(torch, log2n):
     return table(["", "eager µs", *PACKINGS.values(), "copy", "compile", "autograd"], rows)
 
 
+def outcomes(steps):
+    return table(["", "s", ""], [[name, f"{seconds:.0f}", outcome.replace("|", "/").replace("\n", " ")]
+                                 for name, seconds, outcome in steps.done])
+
+
 def report(context, steps, results, shapes, catalogue, policies, torch, storages):
     lines = [f"# Device kernels on {context['gpu']}, {context['date']}" + (" (quick)" if context["quick"] else ""), "",
              f"{context['gpu']}, driver {context['driver']}, {context['cuda']}, {context['system']}. `include/` is",
@@ -467,9 +475,7 @@ def report(context, steps, results, shapes, catalogue, policies, torch, storages
              "Bytes count every tensor once, the bitmask among them; memcpy moves as many, device to device.", ""]
     lines += ["## Targets", ""]
     lines += targets(results, catalogue, storages)
-    lines += ["## What ran", ""]
-    lines += table(["", "s", ""], [[name, f"{seconds:.0f}", outcome.replace("|", "/").replace("\n", " ")]
-                                   for name, seconds, outcome in steps.done])
+    lines += ["## What ran", "", *outcomes(steps)]
     if results.rows:
         lines += ["## Elementwise", "",
                   "bench/device/elementwise_bench.cu. `standard`: GELU with erff, SiLU with fast expf, in the same",
@@ -511,7 +517,9 @@ def main():
     parser.add_argument("--no-build", action="store_true", help="take the programs there as they are")
     parser.add_argument("--stamp", help="what to write for `git rev-parse HEAD:include`")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results")
-    parser.add_argument("--quick", action="store_true")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--quick", action="store_true")
+    part.add_argument("--gated", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
     nvidia_smi = find("nvidia-smi")
@@ -534,11 +542,33 @@ def main():
 
     steps = Steps(logs)
     if not options.no_build:
-        steps.run("build", lambda: build(steps, folder, options.jobs))
-    steps.run("tests", lambda: gpu_tests(steps, folder))
+        target = "invact_gated_gpu_programs" if options.gated else "invact_gpu_programs"
+        steps.run("build", lambda: build(steps, folder, options.jobs, target))
+    chosen = ["-R", "device/(kernels|cutlass_sm90_gated_test)"] if options.gated else []
+    steps.run("tests", lambda: gpu_tests(steps, folder, chosen))
     for tool in SANITIZER_TOOLS[:1] if options.quick else SANITIZER_TOOLS:
         steps.run(tool, lambda: sanitize(steps, folder, tool))
     programs = folder / "bench"
+    if not options.quick:
+        gated = steps.run("gated units", lambda: benchmark(steps, programs / "device_gated_bench"))
+        gated_torch = steps.run("PyTorch's gated units", lambda: pytorch(steps, folder, "pytorch_gated", []))
+        gated_gemm = steps.run("gated units in GEMMs", lambda: printed(steps, programs / "gated_gemm_bench", 300))
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    head = [f"# {name}, {context['date']}", "",
+            f"Driver {driver}, {context['cuda']}; `git rev-parse HEAD:include`: {context['stamp']}.", ""]
+
+    def write(suffix, lines):
+        path = options.results / f"{context['date']}-{slug}-{suffix}.md"
+        path.write_text("\n".join(head + lines) + "\n", encoding="utf-8")
+        return path
+
+    path = "no results"
+    if not options.quick and (gated or gated_torch or gated_gemm):
+        path = write("gated", ["Written by bench/device/run.py.", "", *gated_report.report(gated, gated_torch, gated_gemm),
+                               "## What ran", "", *outcomes(steps)])
+    if options.gated:
+        steps.say(f"{'FAILED steps: see above' if steps.failed else 'no step failed'}; {path}")
+        return 1 if steps.failed else 0
     storages = STORAGES[:1] if options.quick else STORAGES
     few = ["--iterations=10"] if options.quick else []
     rows = steps.run("elementwise benchmarks", lambda: benchmark(
@@ -548,7 +578,7 @@ def main():
     catalogue = steps.run("catalogue benchmarks", lambda: benchmark(
         steps, programs / "device_catalogue_bench", *few,
         f"--benchmark_filter={'bfloat16.*' if options.quick else ''}log2n:{CATALOGUE}"))
-    torch = steps.run("PyTorch", lambda: pytorch(steps, folder, ["--quick"] if options.quick else []))
+    torch = steps.run("PyTorch", lambda: pytorch(steps, folder, "pytorch", ["--quick"] if options.quick else []))
     policies = figures = None
     if not options.quick:
         policies = steps.run("launch policies",
@@ -561,15 +591,12 @@ def main():
         mlp = steps.run("MLP block", lambda: printed(steps, folder / "examples/cutlass_mlp/cutlass_mlp", 120))
 
     results = Results(rows, torch, figures)
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     path = options.results / f"{context['date']}-{slug}{'-quick' if options.quick else ''}.md"
     path.write_text(report(context, steps, results, shapes, catalogue, policies, torch, storages), encoding="utf-8")
     if gemm or mlp:
-        head = [f"# {name}, {context['date']}", "",
-                f"Driver {driver}, {context['cuda']}; `git rev-parse HEAD:include`: {context['stamp']}.", ""]
         parts = [f"#{line}" if line.startswith("#") else line for text in (gemm, mlp) if text for line in
                  [*text.splitlines(), ""]]
-        (options.results / f"{context['date']}-{slug}-gemm.md").write_text("\n".join(head + parts), encoding="utf-8")
+        write("gemm", parts)
     for line in targets(results, catalogue, storages):
         print(line)
     steps.say(f"{'FAILED steps: see above' if steps.failed else 'no step failed'}; {path}")

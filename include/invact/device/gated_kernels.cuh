@@ -16,11 +16,10 @@ struct gated_layout : row_layout {
   int64 ld_g, ld_u, ld_h, ld_dh, ld_dg, ld_du;
 };
 
-// Threads that registers leave room for on a multiprocessor: 40 or 64 registers a thread of a forward, by the elements it
-// loads ahead, and 80 of a backward, which has five tensors and decodes.
+// Threads that registers leave room for on a multiprocessor, where each loads Elements of each tensor ahead: 40 or 64
+// registers a thread. A backward of 80 is up to a tenth slower on an H200, for want of threads.
 template <int Elements>
-inline constexpr int gated_forward_threads = Elements > 8 ? 1024 : 1536;
-inline constexpr int gated_backward_threads = 768;
+inline constexpr int gated_threads = Elements > 8 ? 1024 : 1536;
 
 // Where the fragments of a thread are, of one run (a row of `cols` elements) or of rows of matrices.
 template <bool IsRun, int Threads, int Fragments, int N>
@@ -99,6 +98,11 @@ struct interleaved_input {
   }
 };
 
+template <class T>
+__device__ __forceinline__ float load_value(const T& value) {
+  return storage_traits<T>::load(value);
+}
+
 // dg and du of N units, stored.
 template <bool Vector, bool Interleaved, class Dg, class Du, class Place, int N>
 __device__ __forceinline__ void store_gradients(const Place& place, const gated_layout& layout, Dg* dg_out, Du* du_out,
@@ -122,7 +126,7 @@ __device__ __forceinline__ void store_gradients(const Place& place, const gated_
 // Interleaved, u_in is not read; u_out is u's own tensor then, unless it is null, as where pairs are kept.
 template <int Threads, int Fragments, int N, bool Vector, bool IsRun, bool Interleaved, class Op, class G, class U,
           class UOut>
-INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<Fragments * N> / Threads)
     gated_forward_kernel(const Op op, const gated_layout layout, const fast_divisor strips, const G* g_in, const U* u_in,
                          gated_storage_of<Op>* h, UOut* u_out, uint8* mask) {
   using input = std::conditional_t<Interleaved, interleaved_input<G, N>, separate_input<G, U, N>>;
@@ -196,7 +200,7 @@ struct gated_backward_input {
 // kept is h, or g where the op computes h again, or pairs of g and u. h_out is null where h is not wanted.
 template <int Threads, int Fragments, int N, bool Vector, bool IsRun, bool InterleavedIn, bool Interleaved, class Op,
           class Dh, class U, class Dg, class Du>
-INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<2 * Fragments * N> / Threads)
     gated_backward_kernel(const Op op, const gated_layout layout, const fast_divisor strips, const Dh* dh_in,
                           const gated_storage_of<Op>* kept_in, const U* u_in, const uint8* mask, Dg* dg_out, Du* du_out,
                           gated_storage_of<Op>* h_out) {
@@ -221,13 +225,15 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads / Threads)
         return (in.kept);
       }
     }();
-    const fragment<float, N> dh = widen(in.dh), u = widen(units.u);
     fragment<float, N> dg, du;
+    // Each where it is used: all at once would not fit into registers beside the next fragment.
+    const auto dh = [&](int i) { return storage_traits<Dh>::load(in.dh[i]); };
+    const auto u = [&](int i) { return load_value(units.u[i]); };
     if constexpr (Op::recomputes) {
       fragment<storage, N> h;
       INVACT_UNROLL
       for (int i = 0; i < N; ++i) {
-        const auto d = op.backward(dh[i], units.g[i], u[i]);
+        const auto d = op.backward(dh(i), units.g[i], u(i));
         dg[i] = d.dg;
         du[i] = d.du;
         h[i] = d.h;
@@ -238,7 +244,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads / Threads)
       pieces.bits = in.bits;
       INVACT_UNROLL
       for (int i = 0; i < N; ++i) {
-        const auto d = op.backward(dh[i], units.g[i], u[i], pieces[i]);
+        const auto d = op.backward(dh(i), units.g[i], u(i), pieces[i]);
         dg[i] = d.dg;
         du[i] = d.du;
       }
