@@ -67,4 +67,27 @@ constexpr double float_tail = 0.01;
 // Of the cells next to the minimum alone, where the floor is highest, the RMS error over it.
 constexpr gradient float_next_to_minimum{float_largest, 1.6, 1.6};
 
+// Gated units. h in ULP, where f(g) is a normal number of the storage too: half is rounding, the rest the evaluator's
+// error, which may be twice as many ULP of h as of y. So of 16-bit storage bitmask_ulp and mantissa_bit_ulp hold; but a
+// y beside a constant is moved off its code, which is one of its own codes, and so more of h.
+constexpr double gated_beside_constant_ulp = 1.65;
+constexpr double gated_float_ulp = 4.5;
+constexpr double gated_float_mantissa_bit_ulp = gated_float_ulp + 1;
+// dg over the floor of what decodes (h, u, piece): the largest error of f', and RMS of dg, for g, u ~ N(0, 1).
+constexpr gradient gated_accurate{1.08, 1.05, 0};
+constexpr gradient gated_fast{1.65, 1.5, 0};
+// RMS in float, where rounding is more than the floor.
+constexpr double gated_float_rms = 1.3e-6;
+// RMS of dg over that of the op that stores y: of tables, and of closed forms, which h / u has less of y for.
+constexpr double gated_over_stored = 1.1;
+constexpr double gated_over_stored_closed_form = 1.25;
+// f' from x itself, largest errors.
+constexpr double derivative_silu = 1.5e-6;
+constexpr double derivative_gelu = 2.5e-6;
+constexpr double derivative_gelu_tanh = 3e-6;
+constexpr double derivative_mish = 4e-7;
+// f' that is computed again from a stored g: as above, or where float's approximant makes it of f(g).
+constexpr double recomputed_factor = 4e-6;
+constexpr double recomputed_factor_float = 2e-4;
+
 }  // namespace bounds

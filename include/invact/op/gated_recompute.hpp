@@ -39,8 +39,8 @@ class gated_recompute : Activation, Up {
   static_assert(is_activation_v<Activation>,
                 "invact::gated_recompute: Activation is not an activation: it needs `pieces`, `ambiguous` and "
                 "`piece_index(float) const`, as invact::silu has");
-  static_assert(is_storage_v<Storage>,
-                "invact::gated_recompute: Storage is not a storage type: use float, __half, __nv_bfloat16, "
+  static_assert(is_storage_v<Storage> && !detail::is_float8<Storage>,
+                "invact::gated_recompute: Storage must have 16 or 32 bits: use float, __half, __nv_bfloat16, "
                 "invact::binary16 or invact::bfloat16, or specialise invact::storage_traits for it");
   static_assert(is_up_v<Up>, "invact::gated_recompute: Up needs `multiplier` and `is_clamped`, as invact::plain_up has");
   using traits = storage_traits<Storage>;

@@ -14,6 +14,8 @@ namespace detail {
 template <class Activation, class Format, class Computed>
 class owned_codes {
   using code = typename Format::code;
+  // What is too large for eight bits becomes their largest number, of more infinity.
+  static constexpr bool saturates = sizeof(code) == 1;
 
  public:
   static constexpr int count = owned_values_of<Activation>;
@@ -28,13 +30,18 @@ class owned_codes {
         const owned_value owned = activation.owned(i);
         const uint32 magnitude = code_of(owned.y, factor) & (Format::sign - 1u);
         const bool is_negative = (float_bits(owned.y) & float_sign_mask) != 0;
-        const bool is_last = magnitude + 1u >= Format::infinity;
+        const bool is_last = saturates & (magnitude + 1u >= Format::infinity);
+        // Too large for the format, or a NaN: no code is its own.
+        const bool is_lost = !saturates & (magnitude >= Format::infinity);
         // With the sign made positive. Before a zero are the numbers of the other sign; where the scale makes
         // a zero of another value, y before it become one too.
-        const float inner =
-            select(is_zero_value(owned.y), -Format::load(static_cast<code>(1u)),
-                   select(magnitude == 0u, largest, Format::load(static_cast<code>(magnitude - 1u))));
-        const float outer = select(is_last, -largest, Format::load(static_cast<code>(magnitude + 1u)));
+        float inner = select(is_zero_value(owned.y), -Format::load(static_cast<code>(1u)),
+                             select(magnitude == 0u, largest, Format::load(static_cast<code>(magnitude - 1u))));
+        float outer = select(is_last, -largest, Format::load(static_cast<code>(magnitude + 1u)));
+        if constexpr (!saturates) {
+          inner = select(is_lost, float_from_bits(float_infinity_bits), inner);
+          outer = select(is_lost, -float_from_bits(float_infinity_bits), outer);
+        }
         all_[i] = {owned.y,
                    select(is_negative, negated(outer), inner),
                    select(is_negative, negated(inner), outer),
@@ -53,11 +60,11 @@ class owned_codes {
         const owned_code& o = all_[i];
         const bool is_below = (o.others != beside::above) & !is_at_least(y, o.y);
         const bool is_above = (o.others != beside::below) & !is_at_most(y, o.y);
-        const bool owns = piece == o.piece, saturates = (o.others == beside::both) & o.saturates;
+        const bool owns = piece == o.piece, is_held = (o.others == beside::both) & o.saturates;
         const float below = smaller(scaled, o.before);
-        scaled = select(owns & (is_below | (is_above & saturates)), below, scaled);
+        scaled = select(owns & (is_below | (is_above & is_held)), below, scaled);
         const float above = larger(scaled, o.behind);
-        scaled = select(owns & (is_above | (is_below & saturates)), above, scaled);
+        scaled = select(owns & (is_above | (is_below & is_held)), above, scaled);
       }
     } else {
       static_cast<void>(y);
@@ -92,7 +99,8 @@ class owned_codes {
       for (int i = 0; i < count; ++i) {
         const owned_value owned = activation.owned(i);
         const bool is_zero = is_zero_value(owned.y);  // which decodes to itself
-        y = select((c == code_of(owned.y, factor)) & (piece == owned.piece) & !is_zero,
+        const bool is_code = saturates || (c & (Format::sign - 1u)) < Format::infinity;
+        y = select((c == code_of(owned.y, factor)) & (piece == owned.piece) & !is_zero & is_code,
                    Computed::load(Computed::round(owned.y)), y);
       }
     } else {
