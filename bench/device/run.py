@@ -544,7 +544,7 @@ def main():
     if not options.no_build:
         target = "invact_gated_gpu_programs" if options.gated else "invact_gpu_programs"
         steps.run("build", lambda: build(steps, folder, options.jobs, target))
-    chosen = ["-R", "device/(kernels|cutlass_sm90_gated_test)"] if options.gated else []
+    chosen = ["-R", "device/(kernels|arithmetic_fast0|cutlass_sm90_gated_test|gated_report_device)"] if options.gated else []
     steps.run("tests", lambda: gpu_tests(steps, folder, chosen))
     for tool in SANITIZER_TOOLS[:1] if options.quick else SANITIZER_TOOLS:
         steps.run(tool, lambda: sanitize(steps, folder, tool))

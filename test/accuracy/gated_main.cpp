@@ -1,4 +1,4 @@
-// gated_report [--csv | --markdown | --check | --placement] [--only TEXT]
+// gated_report [--csv | --markdown | --check | --placement] [--device cuda] [--only TEXT]
 //
 // How accurate the gated units of every activation are in every storage format, packing and approximant, a line each,
 // for g, u ~ N(0, 1) and u of the storage format; and beside them what keeps y and u (`stored y`), or g and u (`g`).
@@ -7,7 +7,7 @@
 // be f(g) times a u of float, or of the storage format. --check compares with what the library promises. --only chooses
 // rows by a part of their name, which is "activation storage packing approximant".
 //
-// Exit status: 0, 1 where --check finds something, 2 for wrong arguments.
+// Exit status: 0, 1 where --check finds something, 2 for wrong arguments, 77 where there is no GPU to run on.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -184,7 +184,8 @@ void print_placement(const report::placement_row& r) {
 }
 
 int usage() {
-  std::fprintf(stderr, "usage: gated_report [--csv | --markdown | --check | --placement] [--only TEXT]\n");
+  std::fprintf(stderr, "usage: gated_report [--csv | --markdown | --check | --placement] [--device cuda] "
+               "[--only TEXT]\n");
   return 2;
 }
 
@@ -193,6 +194,7 @@ int usage() {
 int main(int argc, char** argv) {
   output as = output::markdown;
   std::string only;
+  bool on_device = false;
   for (int i = 1; i < argc; ++i) {
     const std::string a = argv[i];
     if (a == "--csv") {
@@ -203,6 +205,9 @@ int main(int argc, char** argv) {
       as = output::check;
     } else if (a == "--placement") {
       as = output::placement;
+    } else if (a == "--device" && i + 1 < argc && std::strcmp(argv[i + 1], "cuda") == 0) {
+      on_device = true;
+      ++i;
     } else if (a == "--only" && i + 1 < argc) {
       only = argv[++i];
     } else {
@@ -228,8 +233,13 @@ int main(int argc, char** argv) {
         "largest | "
         "f', largest (over its floor) | du, RMS | largest | h, ULP (bias) |\n"
         "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
-  std::vector<report::gated_row> rows = report::host_gated_rows();
-  for (report::gated_row& r : report::host_gated_more_rows()) rows.push_back(std::move(r));
+  std::vector<report::gated_row> rows = on_device ? report::device_gated_rows() : report::host_gated_rows();
+  if (on_device && rows.empty()) {
+    std::fprintf(stderr, "skipped: no GPU, or a program without its rows\n");
+    return 77;
+  }
+  if (!on_device)
+    for (report::gated_row& r : report::host_gated_more_rows()) rows.push_back(std::move(r));
   int failures = 0, done = 0;
   // Rows are measured side by side and printed in order.
 #if defined(_OPENMP)

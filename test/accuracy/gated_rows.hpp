@@ -32,5 +32,7 @@ struct placement_row {
 std::vector<gated_row> host_gated_rows();
 std::vector<gated_row> host_gated_more_rows();
 std::vector<placement_row> host_placement_rows();
+// None where there is no GPU.
+std::vector<gated_row> device_gated_rows();
 
 }  // namespace report
