@@ -409,6 +409,7 @@ double gated_ulp(const gated_unit& unit) {
   const bool in_mantissa = unit.index.bits > 0;
   if (unit.storage.mantissa_bits == 23)
     return in_mantissa ? bounds::gated_float_mantissa_bit_ulp : bounds::gated_float_ulp;
+  if (unit.up.clamps()) return bounds::gated_below_top_ulp;
   for (const ref::segment& s : unit.f.of->segments(unit.f.p))
     if (s.flat || s.owns_start || s.owns_end) return bounds::gated_beside_constant_ulp;
   return in_mantissa ? bounds::mantissa_bit_ulp : bounds::bitmask_ulp;

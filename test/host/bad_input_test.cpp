@@ -1,4 +1,6 @@
-#include "host_support.hpp"
+#include <invact/host/gated.hpp>
+
+#include "gated_support.hpp"
 
 #include "support/catch.hpp"
 
@@ -237,4 +239,294 @@ TEST_CASE("more than 2^31 elements are computed to the last", "[.][large]") {
     REQUIRE(code(x[static_cast<std::size_t>(i)]) == code(act{}.forward(-2.0f).y));
   }
   REQUIRE(code(x[static_cast<std::size_t>(n - 2)]) == code(act{}.forward(1.0f).y));
+}
+
+// ---- gated units ----------------------------------------------------------------------------------------------
+
+namespace {
+
+using unit = invact::swiglu<bfloat16>;
+using recompute = invact::gated_recompute<invact::silu, bfloat16>;
+
+constexpr int all_calls = forwards | backwards;
+
+const char* function_of(gated_call which) {
+  return which & separate_forwards      ? "forward_gated"
+         : which & interleaved_forwards ? "forward_interleaved"
+         : which & separate_backwards   ? "backward_gated"
+                                        : "backward_interleaved";
+}
+
+// All buffers of calls of 3 x 10 units, for changing one argument at a time.
+struct gated_buffers {
+  gated_buffers() {
+    fill<float>(g, 60, 1);
+    fill<float>(u, 30, 2);
+    fill<float>(dh, 30, 3);
+    fill<bfloat16>(kept, 60, 4);
+    for (int64 i = 0; i < 6; ++i) kept_mask[i] = 0x5a;
+  }
+  guarded<float> g{60}, u{30}, dh{30};
+  guarded<bfloat16> kept{60};
+  guarded<uint8> kept_mask{6};
+  guarded<bfloat16> h{30};
+  guarded<uint8> mask{6};
+  guarded<float> u_out{30}, dg{60}, du{30};
+  // Wide enough for pairs.
+  gated_shape shape = invact::host::dense_gated_shape(unit{}, 3, 10, true);
+
+  const float *g_at = g.data(), *u_at = u.data(), *dh_at = dh.data();
+  const bfloat16* kept_at = kept.data();
+  const uint8* kept_mask_at = kept_mask.data();
+  bfloat16* h_at = h.data();
+  uint8* mask_at = mask.data();
+  float *u_out_at = u_out.data(), *dg_at = dg.data(), *du_at = du.data();
+
+  void call(gated_call which) {
+    namespace host = invact::host;
+    switch (which) {
+      case forward_gated:
+        return host::forward_gated(unit{}, shape, g_at, u_at, h_at, mask_at);
+      case forward_interleaved:
+        return host::forward_interleaved(unit{}, shape, g_at, h_at, u_out_at, mask_at);
+      case backward_gated:
+        return host::backward_gated(unit{}, shape, dh_at, kept_at, u_at, kept_mask_at, dg_at, du_at);
+      case backward_interleaved:
+        return host::backward_interleaved(unit{}, shape, dh_at, kept_at, u_at, kept_mask_at, dg_at);
+      case forward_gated_again:
+        return host::forward_gated(recompute{}, shape, g_at, u_at, h_at);
+      case forward_interleaved_again:
+        return host::forward_interleaved(recompute{}, shape, g_at, h_at);
+      case backward_gated_again:
+        return host::backward_gated(recompute{}, shape, dh_at, kept_at, u_at, dg_at, du_at, h_at);
+      case backward_interleaved_again:
+        return host::backward_interleaved(recompute{}, shape, dh_at, kept_at, dg_at, h_at);
+    }
+  }
+  bool untouched() const {
+    return h.untouched() && mask.untouched() && u_out.untouched() && dg.untouched() && du.untouched();
+  }
+};
+
+struct gated_refusal {
+  int calls;
+  std::string what;
+};
+
+// After `change`, each call must be refused with its message, and nothing be written. One that is not listed does not
+// read what was changed: it must run.
+template <class Change>
+void check_gated(const std::vector<gated_refusal>& wanted, const Change& change) {
+  each_gated_call([&](gated_call which) {
+    std::string expected;
+    for (const gated_refusal& r : wanted) {
+      if (r.calls & which) expected = std::string("invact::host::") + function_of(which) + ": " + r.what;
+    }
+    gated_buffers b;
+    change(b);
+    CAPTURE(which);
+    CHECK(refusal([&] { b.call(which); }) == expected);
+    CHECK(b.untouched() == !expected.empty());
+  });
+}
+
+}  // namespace
+
+TEST_CASE("gated calls refuse a bad shape with a message that names it, before anything is written", "[host]") {
+  const auto set = [](int64 gated_shape::*member, int64 value) {
+    return [member, value](gated_buffers& b) { b.shape.*member = value; };
+  };
+  check_gated({}, [](gated_buffers&) {});
+  check_gated({{all_calls, "shape.rows is negative (-1)"}}, set(&gated_shape::rows, -1));
+  check_gated({{all_calls, "shape.cols is negative (-5)"}}, set(&gated_shape::cols, -5));
+
+  check_gated({{calls_of_g, "shape.ld_g (9) is smaller than shape.cols (10)"},
+               {calls_of_pairs, "shape.ld_g (9) is smaller than 2 * shape.cols (2 * 10)"}},
+              set(&gated_shape::ld_g, 9));
+  check_gated({{calls_of_pairs, "shape.ld_g (19) is smaller than 2 * shape.cols (2 * 10)"}}, set(&gated_shape::ld_g, 19));
+  check_gated({{calls_with_u, "shape.ld_u (9) is smaller than shape.cols (10)"}}, set(&gated_shape::ld_u, 9));
+  check_gated({{all_calls, "shape.ld_h (9) is smaller than shape.cols (10)"}}, set(&gated_shape::ld_h, 9));
+  check_gated({{backwards, "shape.ld_dh (-10) is smaller than shape.cols (10)"}}, set(&gated_shape::ld_dh, -10));
+  check_gated({{separate_backwards, "shape.ld_dg (0) is smaller than shape.cols (10)"},
+               {interleaved_backwards, "shape.ld_dg (0) is smaller than 2 * shape.cols (2 * 10)"}},
+              set(&gated_shape::ld_dg, 0));
+  check_gated({{interleaved_backwards, "shape.ld_dg (19) is smaller than 2 * shape.cols (2 * 10)"}}, set(&gated_shape::ld_dg, 19));
+  check_gated({{separate_backwards, "shape.ld_du (9) is smaller than shape.cols (10)"}}, set(&gated_shape::ld_du, 9));
+
+  const std::string too_far = " (" + std::to_string(huge) + ") overflows: 3 such rows have no size in bytes";
+  check_gated({{calls_of_g | calls_of_pairs, "shape.ld_g" + too_far}}, set(&gated_shape::ld_g, huge));
+  check_gated({{calls_with_u, "shape.ld_u" + too_far}}, set(&gated_shape::ld_u, huge));
+  check_gated({{all_calls, "shape.ld_h" + too_far}}, set(&gated_shape::ld_h, huge));
+  check_gated({{backwards, "shape.ld_dh" + too_far}}, set(&gated_shape::ld_dh, huge));
+  check_gated({{backwards, "shape.ld_dg" + too_far}}, set(&gated_shape::ld_dg, huge));
+  check_gated({{separate_backwards, "shape.ld_du" + too_far}}, set(&gated_shape::ld_du, huge));
+  check_gated({{all_calls, "shape.cols overflows: " + std::to_string(huge) + " elements have no size in bytes"}},
+              [](gated_buffers& b) {
+                b.shape.rows = 1;
+                b.shape.cols = b.shape.ld_g = b.shape.ld_u = b.shape.ld_h = huge;
+                b.shape.ld_dh = b.shape.ld_dg = b.shape.ld_du = huge;
+              });
+  // Pairs have no size in bytes where as many units do.
+  gated_buffers b;
+  b.shape.rows = 1;
+  b.shape.cols = b.shape.ld_h = int64{1} << 60;
+  b.shape.ld_g = 2 * b.shape.cols;
+  CHECK(refusal([&] { b.call(forward_interleaved_again); }) ==
+        "invact::host::forward_interleaved: shape.cols overflows: 2305843009213693952 elements have no size in bytes");
+
+  const std::string stride = "shape.mask_stride_bits";
+  check_gated({{masked_calls, stride + " (17) is not a multiple of 8"}}, set(&gated_shape::mask_stride_bits, 17));
+  for (const int64 bits : {int64{8}, int64{-16}}) {
+    check_gated({{masked_calls, stride + " (" + std::to_string(bits) + ") is smaller than the 10 bits of a row"}},
+                set(&gated_shape::mask_stride_bits, bits));
+  }
+  check_gated({{masked_calls, stride + " (" + std::to_string(huge / 8 * 8) +
+                                  ") overflows: the bits of 3 such rows have no count"}},
+              set(&gated_shape::mask_stride_bits, huge / 8 * 8));
+}
+
+TEST_CASE("gated calls refuse a null tensor with a message that names it, before anything is written", "[host]") {
+  const std::string null = " is a null pointer";
+  check_gated({{separate_forwards, "g" + null}, {interleaved_forwards, "gu" + null}},
+              [](gated_buffers& b) { b.g_at = nullptr; });
+  check_gated({{calls_with_u, "u" + null}}, [](gated_buffers& b) {
+    b.u_at = nullptr;
+    b.u_out_at = nullptr;
+  });
+  // What is computed again is optional, and without it there is no leading dimension.
+  check_gated({{forwards, "h" + null}},
+              [](gated_buffers& b) { b.h_at = nullptr; });
+  check_gated({{all_calls & ~(backward_gated_again | backward_interleaved_again),
+                "shape.ld_h (9) is smaller than shape.cols (10)"}},
+              [](gated_buffers& b) {
+                b.h_at = nullptr;
+                b.shape.ld_h = 9;
+              });
+  check_gated({{backward_gated | backward_interleaved, "h" + null},
+               {backward_gated_again, "g" + null},
+               {backward_interleaved_again, "gu" + null}},
+              [](gated_buffers& b) { b.kept_at = nullptr; });
+  check_gated({{masked_calls, "mask" + null}}, [](gated_buffers& b) {
+    b.mask_at = nullptr;
+    b.kept_mask_at = nullptr;
+  });
+  check_gated({{backwards, "dh" + null}}, [](gated_buffers& b) { b.dh_at = nullptr; });
+  check_gated({{separate_backwards, "dg" + null},
+               {interleaved_backwards, "dgu" + null}},
+              [](gated_buffers& b) { b.dg_at = nullptr; });
+  check_gated({{separate_backwards, "du" + null}}, [](gated_buffers& b) { b.du_at = nullptr; });
+}
+
+TEST_CASE("a gated call of n units refuses bad arguments by name before anything is written", "[host]") {
+  const auto forward_refusal = [](int64 n, gated_buffers& b) {
+    return refusal([&] { invact::host::forward_gated(unit{}, n, b.g_at, b.u_at, b.h_at, b.mask_at); });
+  };
+  const auto backward_refusal = [](int64 n, gated_buffers& b) {
+    return refusal([&] {
+      invact::host::backward_gated(unit{}, n, b.dh_at, b.kept_at, b.u_at, b.kept_mask_at, b.dg_at, b.du_at);
+    });
+  };
+  const auto again_refusal = [](int64 n, gated_buffers& b) {
+    return refusal([&] {
+      invact::host::backward_gated(recompute{}, n, b.dh_at, b.kept_at, b.u_at, b.dg_at, b.du_at, b.h_at);
+    });
+  };
+  const std::string forward = "invact::host::forward_gated: ", backward = "invact::host::backward_gated: ";
+  for (const int64 n : {int64{-1}, std::numeric_limits<int64>::min(), huge, huge / 4 + 1}) {
+    const std::string what = n < 0 ? "n is negative (" + std::to_string(n) + ")"
+                                   : "n overflows: " + std::to_string(n) + " elements have no size in bytes";
+    gated_buffers b;
+    CHECK(forward_refusal(n, b) == forward + what);
+    CHECK(backward_refusal(n, b) == backward + what);
+    CHECK(again_refusal(n, b) == backward + what);
+    CHECK(b.untouched());
+  }
+  const auto without = [](auto... members) {
+    gated_buffers b;
+    ((b.*members = nullptr), ...);
+    return b;
+  };
+  const auto check = [](gated_buffers b, const auto& refused, const std::string& message) {
+    CHECK(refused(30, b) == message);
+    CHECK(b.untouched());
+  };
+  const std::string null = " is a null pointer";
+  check(without(&gated_buffers::g_at), forward_refusal, forward + "g" + null);
+  check(without(&gated_buffers::u_at), forward_refusal, forward + "u" + null);
+  check(without(&gated_buffers::h_at), forward_refusal, forward + "h" + null);
+  check(without(&gated_buffers::mask_at), forward_refusal, forward + "mask" + null);
+  check(without(&gated_buffers::dh_at), backward_refusal, backward + "dh" + null);
+  check(without(&gated_buffers::kept_at), backward_refusal, backward + "h" + null);
+  check(without(&gated_buffers::u_at), backward_refusal, backward + "u" + null);
+  check(without(&gated_buffers::kept_mask_at), backward_refusal, backward + "mask" + null);
+  check(without(&gated_buffers::dg_at), backward_refusal, backward + "dg" + null);
+  check(without(&gated_buffers::du_at), backward_refusal, backward + "du" + null);
+  check(without(&gated_buffers::kept_at), again_refusal, backward + "g" + null);
+}
+
+TEST_CASE("empty gated tensors may be null", "[host]") {
+  const float* const in = nullptr;
+  float* const out = nullptr;
+  bfloat16* const h = nullptr;
+  uint8* const mask = nullptr;
+  namespace host = invact::host;
+  REQUIRE_NOTHROW(host::forward_gated(unit{}, 0, in, in, h, mask));
+  REQUIRE_NOTHROW(host::backward_gated(unit{}, 0, in, h, in, mask, out, out));
+  REQUIRE_NOTHROW(host::backward_gated(recompute{}, 0, in, h, in, out, out, h));
+  for (const bool no_rows : {true, false}) {
+    const gated_shape s = host::dense_gated_shape(unit{}, no_rows ? 0 : 9, no_rows ? 9 : 0, true);
+    REQUIRE_NOTHROW(host::forward_gated(unit{}, s, in, in, h, mask));
+    REQUIRE_NOTHROW(host::forward_interleaved(unit{}, s, in, h, out, mask));
+    REQUIRE_NOTHROW(host::forward_interleaved(recompute{}, s, in, h));
+    REQUIRE_NOTHROW(host::backward_gated(unit{}, s, in, h, in, mask, out, out));
+    REQUIRE_NOTHROW(host::backward_gated(recompute{}, s, in, h, in, out, out, h));
+    REQUIRE_NOTHROW(host::backward_interleaved(unit{}, s, in, h, in, mask, out));
+    REQUIRE_NOTHROW(host::backward_interleaved(recompute{}, s, in, h, out, h));
+  }
+}
+
+TEST_CASE("gated calls refuse an op whose parameters are outside their range", "[host]") {
+  using clamped = invact::clamped_swiglu<bfloat16>;
+  using invact::clamped_swish;
+  using invact::clamped_up;
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  const std::string what = "op has a parameter outside its range: see its activation, and of a gated unit its up";
+  const auto check = [&what](const auto& op) {
+    gated_buffers b;
+    CHECK(refusal([&] { invact::host::forward_gated(op, 30, b.g_at, b.u_at, b.h_at, b.mask_at); }) ==
+          "invact::host::forward_gated: " + what);
+    CHECK(refusal([&] { invact::host::forward_interleaved(op, b.shape, b.g_at, b.h_at, b.u_out_at, b.mask_at); }) ==
+          "invact::host::forward_interleaved: " + what);
+    CHECK(refusal([&] {
+            invact::host::backward_gated(op, b.shape, b.dh_at, b.kept_at, b.u_at, b.kept_mask_at, b.dg_at, b.du_at);
+          }) == "invact::host::backward_gated: " + what);
+    CHECK(refusal([&] {
+            invact::host::backward_interleaved(op, b.shape, b.dh_at, b.kept_at, b.u_at, b.kept_mask_at, b.dg_at);
+          }) == "invact::host::backward_interleaved: " + what);
+    CHECK(b.untouched());
+  };
+  check(clamped(clamped_swish{0.0f, 7.0f}));
+  check(clamped(clamped_swish{-1.702f, 7.0f}));
+  check(clamped(clamped_swish{1.702f, -7.0f}));
+  check(clamped(clamped_swish{nan, 7.0f}));
+  check(clamped(clamped_swish{}, clamped_up{0.0f, 1.0f}));
+  check(clamped(clamped_swish{}, clamped_up{nan, 1.0f}));
+  check(clamped(clamped_swish{}, clamped_up{7.0f, infinity}));
+  check(clamped(clamped_swish{}, clamped_up{7.0f, nan}));
+}
+
+TEST_CASE("a dense gated shape refuses sizes that are negative or cannot be counted", "[host]") {
+  const auto refused = [](int64 rows, int64 cols, bool interleaved) {
+    return refusal([&] { invact::host::dense_gated_shape(unit{}, rows, cols, interleaved); });
+  };
+  for (const bool interleaved : {false, true}) {
+    CHECK(refused(-1, 2, interleaved) == "invact::host::dense_gated_shape: rows is negative (-1)");
+    CHECK(refused(1, -2, interleaved) == "invact::host::dense_gated_shape: cols is negative (-2)");
+    CHECK(refused(1, huge, interleaved) == "invact::host::dense_gated_shape: cols overflows: its mask bits have no count");
+    CHECK(refused(huge, huge / 16, interleaved).empty());
+  }
+  const gated_shape s = invact::host::dense_gated_shape(unit{}, 3, 10, true);
+  CHECK((s.rows == 3 && s.cols == 10 && s.ld_g == 20 && s.ld_dg == 20 && s.mask_stride_bits == 16));
+  CHECK((s.ld_u == 10 && s.ld_h == 10 && s.ld_dh == 10 && s.ld_du == 10));
+  CHECK(invact::host::dense_gated_shape(recompute{}, 3, 10).mask_stride_bits == 0);
 }

@@ -71,6 +71,7 @@ constexpr gradient float_next_to_minimum{float_largest, 1.6, 1.6};
 // error, which may be twice as many ULP of h as of y. So of 16-bit storage bitmask_ulp and mantissa_bit_ulp hold; but a
 // y beside a constant is moved off its code, which is one of its own codes, and so more of h.
 constexpr double gated_beside_constant_ulp = 1.65;
+constexpr double gated_below_top_ulp = 2.25;  // of clamped_swish
 constexpr double gated_float_ulp = 4.5;
 constexpr double gated_float_mantissa_bit_ulp = gated_float_ulp + 1;
 // dg over the floor of what decodes (h, u, piece): the largest error of f', and RMS of dg, for g, u ~ N(0, 1).

@@ -11,7 +11,7 @@ INVACT_NAMESPACE_BEGIN
 //
 // Domain         all of float; beta in [2^-100, 2^100), limit in [2^-100 / beta, 2^100). The defaults are gpt-oss's.
 // Storage        any; a y of an x up to the limit that would be stored as f(limit) is stored as the number below.
-// Cost           swish's and 4; gradient swish's and 2.
+// Cost           swish's and 4; gradient swish's and 3.
 // Largest error  as of swish, next to f(limit) 1 ULP.
 // NaN/inf/0      NaN; f(limit) for +inf, with g = 0, and -0 on the left piece for -inf; the zero of x's sign.
 // Source         the definition; beta and limit from the model card of gpt-oss (arXiv 2508.10925).
@@ -25,6 +25,8 @@ class clamped_swish {
 
   INVACT_FUNCTION const swish& unclamped() const { return unclamped_; }
   INVACT_FUNCTION float limit() const { return limit_; }
+  // Whether f is constant at x: behind the limit, where a NaN is not.
+  INVACT_FUNCTION bool is_beyond(float x) const { return is_at_least(x, float_from_bits(float_bits(limit_) + 1u)); }
   // f(limit), of which there is one whatever the storage.
   INVACT_FUNCTION float top() const { return top_; }
 
@@ -39,7 +41,7 @@ class clamped_swish {
   template <class Format, class Math>
   INVACT_FUNCTION float value(float x) const {
     const float y = smaller(unclamped_.value<Format, Math>(x), detail::neighbours<Format>(top_).below);
-    return select(goes_on(x), y, top_);
+    return select(is_beyond(x), top_, y);
   }
 
   static constexpr int owned_values = 1;
@@ -48,16 +50,10 @@ class clamped_swish {
 
   template <class Math>
   INVACT_FUNCTION float derivative(float x) const {
-    return select(goes_on(x), unclamped_.derivative<Math>(x), 0.0f);
+    return select(is_beyond(x), 0.0f, unclamped_.derivative<Math>(x));
   }
 
  private:
-  // Whether x is not beyond the limit, as a NaN is not.
-  INVACT_FUNCTION bool goes_on(float x) const {
-    const bool is_below = is_at_most(x, limit_), no_number = is_nan(x);
-    return is_below | no_number;
-  }
-
   swish unclamped_;
   float limit_, top_;
 };

@@ -17,7 +17,9 @@
 //
 //   static constexpr int owned_values = 2;
 //   owned_value owned(int i) const;                 for 0 <= i < owned_values
-//   static constexpr bool owns_top = true;          where there is one, positive, on piece 0, the largest y, and g = 0
+//   static constexpr bool owns_top = true;          where there is one, `float top() const`, which is positive, on piece 0,
+//                                                   the largest y, and g is 0 there; `bool is_beyond(float x) const` says
+//                                                   where, and `unclamped()` is f where it is not so
 //   y_minimum lowest() const;
 //   y_range range() const;                          where f has limits, or g is not constant piece by piece
 //

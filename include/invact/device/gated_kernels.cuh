@@ -233,7 +233,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<2 * Fragments * N> /
       fragment<storage, N> h;
       INVACT_UNROLL
       for (int i = 0; i < N; ++i) {
-        const auto d = op.backward(dh(i), units.g[i], u(i));
+        const auto d = op.backward(dh(i), units.g[i], u(i), 0u);
         dg[i] = d.dg;
         du[i] = d.du;
         h[i] = d.h;

@@ -61,7 +61,8 @@ class gated_access {
   template <int Width = 1, class T>
   gated_access& add(const T* pointer, int64 ld) {
     if (pointer == nullptr) return *this;
-    is_aligned_ = is_aligned_ && is_vector_aligned<Width * N>(pointer, spacing(rows_, ld));
+    is_aligned_ = is_aligned_ && is_vector_aligned<Width * N>(pointer, 0);
+    are_rows_aligned_ = are_rows_aligned_ && is_vector_aligned<Width * N>(pointer, spacing(rows_, ld));
     is_dense_ = is_dense_ && (rows_ == 1 || ld == Width * cols_);
     return *this;
   }
@@ -70,12 +71,13 @@ class gated_access {
     is_dense_ = is_dense_ && (rows_ == 1 || Op::mask_bits == 0 || 8 * stride_bytes == cols_ * Op::mask_bits);
     return *this;
   }
-  bool is_aligned() const { return is_aligned_; }
+  // Rows without gaps are one.
+  bool is_aligned() const { return is_aligned_ && (is_dense_ || are_rows_aligned_); }
   bool is_dense() const { return is_dense_; }
 
  private:
   int64 rows_, cols_;
-  bool is_aligned_ = true, is_dense_;
+  bool is_aligned_ = true, are_rows_aligned_ = true, is_dense_;
 };
 
 // Launches what `kernel` makes of (vector, is_run, fragments), which are types.

@@ -224,7 +224,7 @@ void forward_interleaved(const Op& op, const gated_shape& shape, const X* gu, de
   detail::check_takes_gated_mask<Op>();
   detail::forward_interleaved(op, shape, gu, h, u, mask);
 }
-template <class Op, class X, class U>
+template <class Op, class X, class U, detail::if_keeps_h<Op> = 0>
 void forward_interleaved(const Op& op, const gated_shape& shape, const X* gu, detail::gated_storage_of<Op>* h, U* u) {
   detail::check_takes_no_gated_mask<Op>();
   detail::forward_interleaved(op, shape, gu, h, u, nullptr);

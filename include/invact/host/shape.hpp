@@ -39,7 +39,7 @@ inline std::string describe(const invact::detail::argument_checks& checks) {
     case defect::null_pointer:
       return name + " is a null pointer";
     case defect::invalid_parameter:
-      return name + " has a parameter outside its range: see its activation";
+      return name + " has a parameter outside its range: see its activation, and of a gated unit its up";
     case defect::elements_overflow:
       return name + " overflows: " + std::to_string(checks.value()) + " elements have no size in bytes";
     case defect::too_few_in_a_row:

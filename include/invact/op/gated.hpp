@@ -15,7 +15,7 @@
 //            small. In u's lowest bit it would cost the u of those elements up to 1 ULP, and a forward another tensor to
 //            write; h then is off by a third more (RMS), though dg by a third less (SiLU in bfloat16: bench/results).
 // h          for an f(g) that is normal in the storage format, and an h that is: 0.5 ULP, and with mantissa_bit 1, more
-//            than what f's evaluator is off. Next to a constant piece of f up to 1.65.
+//            than what f's evaluator is off. Next to a constant piece of f up to 1.65, below clamped_swish's top 2.25.
 // Half       an h below 2^-14 is subnormal and has fewer bits, so y is known to 2^-25 / |m| only (2^-24 on the ambiguous
 //            side with mantissa_bit): 2^-12 (2^-11) at worst, which is what least_multiplier is for. That is as much as
 //            half's rounding of g itself costs; du is off by dh times that, and dg, a multiple of u, by less. h of over
@@ -288,13 +288,20 @@ class gated : Activation, Up {
 
   // f(g) * |m|.
   INVACT_FUNCTION float before_rounding(float g, float m, uint32 piece) const {
-    const float y = evaluator_type::evaluate(activation(), g), size = magnitude(m), scaled = y * size;
+    const float size = magnitude(m);
     if constexpr (owns_top) {
-      static_cast<void>(piece);
-      const float top = activation().top();
-      const float below = format::load(static_cast<code>(format::round(top * size) - 1u));
-      return select(is_at_least(y, top), scaled, smaller(scaled, below));
-    } else if constexpr (owned::count > 0) {
+      // Others at least a code below the top's.
+      const float top = activation().top() * size;
+      const float below = multiply_add(detail::power_of_two_below(top), -detail::epsilon<format>, top);
+      const float scaled = activation().unclamped().template value<typename parts::computed, native_math>(g) * size;
+      return select(activation().is_beyond(g), top, smaller(scaled, below));
+    } else {
+      return apart(evaluator_type::evaluate(activation(), g), size, piece);
+    }
+  }
+  INVACT_FUNCTION float apart(float y, float size, uint32 piece) const {
+    const float scaled = y * size;
+    if constexpr (owned::count > 0) {
       // A comparison with what is owned loses a NaN.
       return restore_nan(owned(activation(), size).apart(scaled, y, piece), scaled);
     } else {
@@ -311,7 +318,8 @@ class gated : Activation, Up {
     const float size = magnitude(m), h = traits::load(stored);
     const code c = static_cast<code>(traits::to_code(stored) ^ sign_of(m));
     const uint32 piece = Packing::template decode<Activation, format>(c, mask);
-    const bool is_top = owns_top && c < format::infinity && c == format::round(activation_top() * size);
+    const bool is_number = c < format::infinity, is_same = c == rounded(activation_top() * size);
+    const bool is_top = owns_top & is_number & is_same;
     decoded_unit unit;
     if constexpr (!is_narrow) {
       unit.y = with_sign_of(quotient(h, size), m);
@@ -342,6 +350,14 @@ class gated : Activation, Up {
     if constexpr (owns_top) unit = {select(is_top, activation_top(), unit.y), select(is_top, 0.0f, unit.factor)};
     return unit;
   }
+  // On the device one conversion of two is faster than one of one.
+  INVACT_FUNCTION static code rounded(float x) {
+    if constexpr (detail::converts_pairs<format> && native_math::fuses()) {
+      return static_cast<code>(format::round_pair(x, x) & 0xffffu);
+    } else {
+      return format::round(x);
+    }
+  }
   INVACT_FUNCTION float activation_top() const {
     if constexpr (owns_top) {
       return activation().top();
@@ -353,8 +369,14 @@ class gated : Activation, Up {
   // Of an approximant that is told no cell: the y that stands for the cell, where g is not straight in it.
   INVACT_FUNCTION decoded_unit decode_closed_form(code c, float y, float size, float inverse, uint32 piece) const {
     float at = y;
-    if constexpr (detail::has_gradient_factor<Activation> &&
-                  (detail::has_lowest<Activation> || detail::has_range<Activation>)) {
+    if constexpr (detail::has_gradient_factor<Activation> && detail::has_range<Activation> && owned::count == 0) {
+      // Only an end of the range moves the middle.
+      static_cast<void>(size);
+      const y_range range = activation().range();
+      const float spacing = detail::power_of_two_below(format::load(c)) * inverse;
+      at = 0.5f * (smaller(multiply_add(spacing, reach, y), range.high) + larger(multiply_add(spacing, -reach, y), range.low));
+    } else if constexpr (detail::has_gradient_factor<Activation> &&
+                         (detail::has_lowest<Activation> || detail::has_range<Activation>)) {
       using cell = detail::cell_parts<Activation, format, parts::piece_bits, spent_bits>;
       at = cell::value(activation(), c, piece, inverse, owned::end_of(activation(), size, c));
     }

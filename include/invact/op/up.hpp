@@ -32,12 +32,13 @@ static_assert(is_up_v<plain_up>);
 // h = f(g) * (clamp(u, -limit, limit) + offset). With `clamped_swish` it is the SwiGLU of gpt-oss (limit 7, offset 1).
 // As in PyTorch's clamp, u = limit and u = -limit are not clamped.
 struct clamped_up {
-  float limit = 7.0f;   // > 0
-  float offset = 1.0f;  // finite
+  float limit = 7.0f;   // in (0, 2^126)
+  float offset = 1.0f;  // |offset| < 2^126
 
   INVACT_FUNCTION bool is_valid() const {
-    const bool is_positive = is_less(0.0f, limit), has_offset = is_less(absolute(offset), 0x1p+126f);
-    return is_positive & has_offset & !is_nan(limit);
+    const bool is_positive = is_less(0.0f, limit), is_finite = is_less(limit, 0x1p+126f);
+    const bool has_offset = is_less(absolute(offset), 0x1p+126f);
+    return is_positive & is_finite & has_offset;
   }
   INVACT_FUNCTION float multiplier(float u) const {
     return smaller(larger(u, -limit), limit) + offset;
