@@ -267,8 +267,7 @@ struct gated_data {
   guarded<uint8> mask_with_tails() {
     guarded<uint8> with = mask;
     p.each([&](int64 r, int64 c) {
-      for (int64 i = p.cols; Op::mask_bits > 0 && c == 0 && i * Op::mask_bits % 8 != 0; ++i)
-        set_piece(mask_row(with, r), i, Op::mask_bits, (1u << Op::mask_bits) - 1u);
+      for (int64 bit = p.cols * Op::mask_bits; c == 0 && bit % 8 != 0; ++bit) set_piece(mask_row(with, r), bit, 1, 1u);
     });
     return with;
   }

@@ -16,10 +16,13 @@ struct gated_layout : row_layout {
   int64 ld_g, ld_u, ld_h, ld_dh, ld_dg, ld_du;
 };
 
-// Threads that registers leave room for on a multiprocessor, where each loads Elements of each tensor ahead: 40 or 64
-// registers a thread. A backward of 80 is up to a tenth slower on an H200, for want of threads.
-template <int Elements>
-inline constexpr int gated_threads = Elements > 8 ? 1024 : 1536;
+// Threads that registers leave room for on a multiprocessor, of kernels whose fragments have N elements: 48 registers a
+// thread; of float 40 of a forward, and 64 of a backward, which decodes with more constants. An H200's fastest of 768 to
+// 1536 (bench/results, "gated units"): fewer threads do not cover the latency of memory, more do not have the registers.
+template <int N>
+inline constexpr int gated_forward_threads = N == 4 ? 1536 : 1280;
+template <int N>
+inline constexpr int gated_backward_threads = N == 4 ? 1024 : 1280;
 
 // Where the fragments of a thread are, of one run (a row of `cols` elements) or of rows of matrices.
 template <bool IsRun, int Threads, int Fragments, int N>
@@ -126,7 +129,7 @@ __device__ __forceinline__ void store_gradients(const Place& place, const gated_
 // Interleaved, u_in is not read; u_out is u's own tensor then, unless it is null, as where pairs are kept.
 template <int Threads, int Fragments, int N, bool Vector, bool IsRun, bool Interleaved, class Op, class G, class U,
           class UOut>
-INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads)
     gated_forward_kernel(const Op op, const gated_layout layout, const fast_divisor strips, const G* g_in, const U* u_in,
                          gated_storage_of<Op>* h, UOut* u_out, uint8* mask) {
   using input = std::conditional_t<Interleaved, interleaved_input<G, N>, separate_input<G, U, N>>;
@@ -200,7 +203,7 @@ struct gated_backward_input {
 // kept is h, or g where the op computes h again, or pairs of g and u. h_out is null where h is not wanted.
 template <int Threads, int Fragments, int N, bool Vector, bool IsRun, bool InterleavedIn, bool Interleaved, class Op,
           class Dh, class U, class Dg, class Du>
-INVACT_KERNEL void __launch_bounds__(Threads, gated_threads<2 * Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Threads)
     gated_backward_kernel(const Op op, const gated_layout layout, const fast_divisor strips, const Dh* dh_in,
                           const gated_storage_of<Op>* kept_in, const U* u_in, const uint8* mask, Dg* dg_out, Du* du_out,
                           gated_storage_of<Op>* h_out) {

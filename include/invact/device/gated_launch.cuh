@@ -28,11 +28,11 @@ gated_shape dense_gated_shape(const Op&, int64 rows, int64 cols, bool interleave
 
 namespace detail {
 
-// Of 128 and 256 threads, and 1, 2 and 4 fragments, an H200's fastest at 2^27 and 2^29 units (bench/results, "gated
-// units"): two fragments of each tensor, but of pairs, of which a fragment is two accesses, one.
-template <bool Interleaved>
-constexpr device::launch_policy gated_forward_policy{128, Interleaved ? 1 : 2};
-constexpr device::launch_policy gated_backward_policy{128, 2};
+// Of 128 and 256 threads, and 1, 2 and 4 fragments, an H200's fastest from 2^27 to 2^29 units (bench/results, "gated
+// units"): two fragments of each tensor, but one where a tensor has pairs, of which a fragment is two accesses, and
+// where f and f' of x need the registers.
+template <bool One>
+constexpr device::launch_policy gated_policy{128, One ? 1 : 2};
 
 inline gated_layout gated_layout_of(const gated_shape& s) {
   return {{s.rows, s.cols, 1, nullptr, 0, 0, 0, 0, s.mask_stride_bits / 8}, s.ld_g, s.ld_u, s.ld_h, s.ld_dh, s.ld_dg,
@@ -106,7 +106,7 @@ template <bool Interleaved, class Op, class G, class U, class UOut>
 INVACT_HIDDEN cudaError_t launch_gated_forward(const Op& op, const gated_layout& layout, const G* g, const U* u,
                                                gated_storage_of<Op>* h, UOut* u_out, uint8* mask, cudaStream_t stream) {
   constexpr int size = fragment_size<G, U, UOut, gated_storage_of<Op>>;
-  constexpr device::launch_policy policy = gated_forward_policy<Interleaved>;
+  constexpr device::launch_policy policy = gated_policy<Interleaved>;
   gated_access<size> access(layout);
   access.template add<Interleaved ? 2 : 1>(g, layout.ld_g).add(h, layout.ld_h).template add_mask<Op>(layout.mask_stride);
   if constexpr (Interleaved) {
@@ -137,7 +137,7 @@ INVACT_HIDDEN cudaError_t launch_gated_backward(const Op& op, const gated_layout
   access.template add<Interleaved ? 2 : 1>(dg, layout.ld_dg);
   if constexpr (!Interleaved) access.add(du, layout.ld_du);
   if constexpr (Op::recomputes) access.add(h, layout.ld_h);
-  constexpr device::launch_policy policy = gated_backward_policy;
+  constexpr device::launch_policy policy = gated_policy<Interleaved || Op::recomputes>;
   return launch_gated<policy.block_threads, policy.fragments>(
       access, layout, stream,
       [&](auto vector, auto is_run, auto fragments, gated_layout of, const fast_divisor& strips, dim3 blocks, dim3 threads,
