@@ -17,10 +17,10 @@ struct with_inverted_bits {
     return Approximant::evaluate(f, y, inverted(y, piece));
   }
   template <class Activation, class Whole = Approximant>
-  INVACT_FUNCTION static auto evaluate_cell(const Activation& f, float y, float above, float below,
+  INVACT_FUNCTION static auto evaluate_cell(const Activation& f, float y, float spacing, float reach,
                                             invact::uint32 piece)
-      -> decltype(Whole::evaluate_cell(f, y, above, below, piece)) {
-    return Whole::evaluate_cell(f, y, above, below, inverted(y, piece));
+      -> decltype(Whole::evaluate_cell(f, y, spacing, reach, piece)) {
+    return Whole::evaluate_cell(f, y, spacing, reach, inverted(y, piece));
   }
 
  private:
@@ -38,10 +38,10 @@ struct with_left_one {
     return piece != 0 ? 1.0f : Approximant::evaluate(f, y, piece);
   }
   template <class Activation, class Whole = Approximant>
-  INVACT_FUNCTION static auto evaluate_cell(const Activation& f, float y, float above, float below,
+  INVACT_FUNCTION static auto evaluate_cell(const Activation& f, float y, float spacing, float reach,
                                             invact::uint32 piece)
-      -> decltype(Whole::evaluate_cell(f, y, above, below, piece)) {
-    return piece != 0 ? 1.0f : Whole::evaluate_cell(f, y, above, below, piece);
+      -> decltype(Whole::evaluate_cell(f, y, spacing, reach, piece)) {
+    return piece != 0 ? 1.0f : Whole::evaluate_cell(f, y, spacing, reach, piece);
   }
 };
 

@@ -75,7 +75,7 @@ constexpr double gated_below_top_ulp = 2.25;  // of clamped_swish
 constexpr double gated_float_ulp = 4.5;
 constexpr double gated_float_mantissa_bit_ulp = gated_float_ulp + 1;
 // dg over the floor of what decodes (h, u, piece): the largest error of f', and RMS of dg, for g, u ~ N(0, 1).
-constexpr gradient gated_accurate{1.08, 1.05, 0};
+constexpr gradient gated_accurate{1.08, 1.03, 0};
 constexpr gradient gated_fast{1.65, 1.5, 0};
 // RMS in float, where rounding is more than the floor.
 constexpr double gated_float_rms = 1.3e-6;

@@ -62,11 +62,11 @@ struct select_approximant<accurate, gelu_tanh, binary32_format, SpentBits> {
   using type = joint_approximant<coefficients_for::gelu_tanh_accurate<binary32_format, SpentBits>>;
 };
 template <int SpentBits>
-struct select_approximant<by_cell, gelu_tanh, bfloat16_format, SpentBits> {
+struct select_approximant<detail::by_cell, gelu_tanh, bfloat16_format, SpentBits> {
   using type = cell_log_root_approximant<coefficients_for::gelu_tanh_by_cell<bfloat16_format, 0>>;
 };
 template <int SpentBits>
-struct select_approximant<by_cell, gelu_tanh, binary16_format, SpentBits> {
+struct select_approximant<detail::by_cell, gelu_tanh, binary16_format, SpentBits> {
   using type = cell_log_root_approximant<coefficients_for::gelu_tanh_by_cell<binary16_format, 0>>;
 };
 template <class Format, int SpentBits>

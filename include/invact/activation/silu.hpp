@@ -6,6 +6,7 @@
 #include <invact/approx/gradient.hpp>
 #include <invact/approx/packed.hpp>
 #include <invact/coefficients/silu.hpp>
+#include <invact/coefficients/swish.hpp>
 #include <invact/core/traits.hpp>
 
 INVACT_NAMESPACE_BEGIN
@@ -59,6 +60,16 @@ struct select_approximant<fast, silu, Format, SpentBits> {
 template <int SpentBits>
 struct select_approximant<fast, silu, binary32_format, SpentBits> {
   using type = fast;  // none is shipped: `inverted` refuses it by name
+};
+
+// A cell's middle is what swish's tables are fitted at.
+template <int SpentBits>
+struct select_approximant<detail::by_cell, silu, bfloat16_format, SpentBits> {
+  using type = signed_root_approximant<coefficients_for::swish_accurate<bfloat16_format, 0>>;
+};
+template <int SpentBits>
+struct select_approximant<detail::by_cell, silu, binary16_format, SpentBits> {
+  using type = signed_root_approximant<coefficients_for::swish_accurate<binary16_format, 0>>;
 };
 
 template <int SpentBits>

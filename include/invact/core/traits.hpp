@@ -19,8 +19,6 @@ enum class ambiguous_range {
 // Which of the shipped approximants an op decodes with; a class of your own may stand in their place.
 struct accurate {};  // within a few per cent of the error floor; elementwise kernels hide its cost
 struct fast {};      // fewer instructions, for kernels whose instructions are exposed
-// What accurate means where an op knows between which y an element lies, and tells evaluate_cell() so: gated.
-struct by_cell {};
 // Two elements at once in half precision, for GEMM epilogues: fewest instructions, for an error of its own. Both an
 // approximant and a forward evaluator; of GELU, GELU's hyperbolic form and SiLU, in bfloat16.
 struct packed {};
@@ -28,6 +26,9 @@ struct packed {};
 struct default_evaluator {};  // the forward evaluator that the activation has for the storage format
 
 namespace detail {
+
+// What accurate means to an op that knows between which y an element lies, and tells evaluate_cell() so: gated.
+struct by_cell {};
 
 // The activation's own class for one of the choices above, where it has one; else the choice itself is the class.
 template <class Choice, class Own, bool HasOwn>
@@ -57,7 +58,7 @@ struct select_approximant : detail::choice_or_own<Choice, closed_form_approximan
                                                   detail::has_gradient_factor<Activation>> {};
 
 template <class Activation, class Format, int SpentBits>
-struct select_approximant<by_cell, Activation, Format, SpentBits>
+struct select_approximant<detail::by_cell, Activation, Format, SpentBits>
     : select_approximant<accurate, Activation, Format, SpentBits> {};
 
 // The forward evaluator an activation is computed with: its own value(), or what a specialisation for the

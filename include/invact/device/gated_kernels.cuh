@@ -18,7 +18,8 @@ struct gated_layout : row_layout {
 
 // Threads that registers leave room for on a multiprocessor, of kernels whose fragments have N elements: 48 registers a
 // thread; of float 40 of a forward, and 64 of a backward, which decodes with more constants. An H200's fastest of 768 to
-// 1536 (bench/results, "gated units"): fewer threads do not cover the latency of memory, more do not have the registers.
+// 1536: fewer threads do not cover the latency of memory, more do not have the registers. The longest backwards keep two
+// to four words in local memory for it.
 template <int N>
 inline constexpr int gated_forward_threads = N == 4 ? 1536 : 1280;
 template <int N>
@@ -100,11 +101,6 @@ struct interleaved_input {
     return to;
   }
 };
-
-template <class T>
-__device__ __forceinline__ float load_value(const T& value) {
-  return storage_traits<T>::load(value);
-}
 
 // dg and du of N units, stored.
 template <bool Vector, bool Interleaved, class Dg, class Du, class Place, int N>
@@ -231,7 +227,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
     fragment<float, N> dg, du;
     // Each where it is used: all at once would not fit into registers beside the next fragment.
     const auto dh = [&](int i) { return storage_traits<Dh>::load(in.dh[i]); };
-    const auto u = [&](int i) { return load_value(units.u[i]); };
+    const auto u = [&](int i) { return storage_traits<std::decay_t<decltype(units.u[i])>>::load(units.u[i]); };
     if constexpr (Op::recomputes) {
       fragment<storage, N> h;
       INVACT_UNROLL

@@ -28,8 +28,8 @@ gated_shape dense_gated_shape(const Op&, int64 rows, int64 cols, bool interleave
 
 namespace detail {
 
-// Of 128 and 256 threads, and 1, 2 and 4 fragments, an H200's fastest from 2^27 to 2^29 units (bench/results, "gated
-// units"): two fragments of each tensor, but one where a tensor has pairs, of which a fragment is two accesses, and
+// Of 128 and 256 threads, and 1, 2 and 4 fragments, an H200's fastest from 2^27 to 2^29 units (of
+// 2026-11-26): two fragments of each tensor, but one where a tensor has pairs, of which a fragment is two accesses, and
 // where f and f' of x need the registers.
 template <bool One>
 constexpr device::launch_policy gated_policy{128, One ? 1 : 2};

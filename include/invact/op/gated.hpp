@@ -8,107 +8,42 @@
 // dg = dh * u * f'(f^-1(y)) and du = dh * y. u is the value that is kept: in an epilogue round it first.
 //
 // u = 0      loses nothing: h = f(g) * m with m = u, but where |u| is less than least_multiplier of the storage format,
-//            2^-60 in bfloat16 and float and 2^-13 in half, with that and u's sign. The backward does the same to u, so u
-//            itself is never written, and dg is of u itself: 0 where u is.
+//            2^-60 in bfloat16 and float and 2^-13 in half, with that and u's sign: there h is off by up to that times
+//            |f(g)|, and no 0 for a u of 0. The backward does the same to u, so u itself is never written, and dg is of u
+//            itself: 0 where u is.
 // Mask       bitmask keeps the piece beside h, mantissa_bit in h's lowest mantissa bit where h / u is in the activation's
 //            ambiguous range: h is off by up to 1 ULP in place of 1/2 there, on the negative side of f, where |f| is
-//            small. In u's lowest bit it would cost the u of those elements up to 1 ULP, and a forward another tensor to
-//            write; h then is off by a third more (RMS), though dg by a third less (SiLU in bfloat16: bench/results).
-// h          for an f(g) that is normal in the storage format, and an h that is: 0.5 ULP, and with mantissa_bit 1, more
-//            than what f's evaluator is off. Next to a constant piece of f up to 1.65, below clamped_swish's top 2.25.
+//            small. In u's lowest bit it would cost a third less of dg, but h as much or more (README, "Gated units"), a
+//            forward that has u already another tensor to write, and a u that nobody else may touch.
+// h          where f(g) and h are normal numbers of the storage format and |u| is at least least_multiplier: 0.5 ULP, and
+//            with mantissa_bit 1, and twice what f's evaluator is off. Next to a constant piece of f up to 1.65, below
+//            clamped_swish's top 2.25.
 // Half       an h below 2^-14 is subnormal and has fewer bits, so y is known to 2^-25 / |m| only (2^-24 on the ambiguous
-//            side with mantissa_bit): 2^-12 (2^-11) at worst, which is what least_multiplier is for. That is as much as
-//            half's rounding of g itself costs; du is off by dh times that, and dg, a multiple of u, by less. h of over
-//            65504 is infinite, and so is its du then. bfloat16 has neither limit.
-// Largest u  of a |u| of 2^126 and more, whose reciprocal is subnormal, the backward decodes y as 0.
-// NaN        NaN of g, u or dh give NaN, dg and du; an infinite u too, as h / u is none. Of an infinite h of a finite u du
-//            is infinite, and f' is its limit.
-// Gradients  dg is within 3 % of the least RMS error that a decoder of h, u and the bit can have, and for SiLU, GELU, Mish
-//            and ReLU at most 1 % above what an op that stores y (inverted) has; a y next to a limit, as of sigmoid and
-//            tanh, h / u tells up to 22 % less of. du is off by less than what computing f(g) again from a rounded g is,
-//            but where g is rounded more finely than y: again next to limits. test/accuracy has the table.
+//            side with mantissa_bit, and next to a constant piece, which others are held apart from): 2^-12 (2^-11) at
+//            worst, which is what least_multiplier is for. That is as much as half's rounding of g itself costs; du is off
+//            by dh times that, and dg, a multiple of u, by less. h of over 65504 is infinite, and so is its du then.
+//            bfloat16 has neither limit.
+// Largest u  the reciprocal of a |u| of 2^126 and more is subnormal: the backward decodes a finite h as y = 0, an infinite
+//            one as NaN.
+// NaN        NaN of g, u or dh give NaN, dg and du, but that du is 0 where Up clamps u; so does an infinite u that is not
+//            clamped, as h / u is none. Of an infinite h of a finite u du is infinite, and f' is its limit.
+// Gradients  in 16-bit storage dg's RMS error is within 3 % of the least that a decoder of h, u and the bit can have, for
+//            g, u ~ N(0, 1). For SiLU, GELU, Mish and ReLU that is at most 1 % above what the op that stores y (inverted)
+//            has in bfloat16 and 7 % in half; for sigmoid, hardswish and tanh 15 to 23 %, as h / u tells less of their y.
+//            du is off by less than what computing f(g) again from a rounded g is where f is about as steep as its
+//            argument (SiLU, GELU, Mish, ReLU^2), by more where it is flat (sigmoid, tanh, softplus). test/accuracy has
+//            the tables.
 //
 // An op is a trivially copyable value, touches no memory and launches nothing, as inverted; scalar and fragment calls
 // agree bit for bit, except on a host under -ffast-math.
 #pragma once
 
 #include <invact/core/format.hpp>
-#include <invact/core/math.hpp>
-#include <invact/op/inverted.hpp>
+#include <invact/op/gated_parts.hpp>
 #include <invact/op/owned_codes.hpp>
-#include <invact/op/up.hpp>
 #include <invact/packing/mantissa_bit.hpp>
 
 INVACT_NAMESPACE_BEGIN
-
-namespace detail {
-
-// An approximant that decodes a cell which is not the code's own.
-template <class T, class Activation, class = void>
-inline constexpr bool has_evaluate_cell = false;
-template <class T, class Activation>
-inline constexpr bool has_evaluate_cell<
-    T, Activation,
-    void_t<decltype(static_cast<float>(T::evaluate_cell(declval<const Activation&>(), 0.0f, 0.0f, 0.0f, 0u)))>> =
-    true;
-
-template <class Activation, class Storage, class Packing, class Up>
-struct check_gated {
-  static_assert(is_activation_v<Activation>,
-                "invact::gated: Activation is not an activation: it needs `pieces`, `ambiguous` and "
-                "`piece_index(float) const`, as invact::silu has");
-  static_assert(is_storage_v<Storage> && !is_float8<Storage>,
-                "invact::gated: Storage must have 16 or 32 bits: use float, __half, __nv_bfloat16, invact::binary16 or "
-                "invact::bfloat16, or specialise invact::storage_traits for it");
-  static_assert(is_packing_v<Packing>,
-                "invact::gated: Packing is not a packing: use invact::bitmask or invact::mantissa_bit");
-  static_assert(is_up_v<Up>,
-                "invact::gated: Up does not say what f(g) is multiplied with: it needs `float multiplier(float u) "
-                "const` and `bool is_clamped(float u) const`, as invact::plain_up has");
-  static constexpr bool value =
-      is_activation_v<Activation> && is_storage_v<Storage> && !is_float8<Storage> && is_packing_v<Packing> && is_up_v<Up>;
-};
-
-template <bool Checked, class Activation, class Storage, class Packing, class Approximant, class Evaluator>
-struct gated_parts {
-  using format = binary32_format;
-  using computed = format;
-  using approximant = void;
-  using evaluator = void;
-  static constexpr int piece_bits = 0, spent_bits = 0, mask_bits = 0;
-};
-template <class Activation, class Storage, class Packing, class Approximant, class Evaluator>
-struct gated_parts<true, Activation, Storage, Packing, Approximant, Evaluator> {
-  using format = typename storage_traits<Storage>::format;
-  static constexpr int piece_bits = piece_bits_v<Activation>;
-  static constexpr int spent_bits = Packing::template spent_bits<piece_bits>;
-  static constexpr int mask_bits = Packing::template mask_bits<piece_bits>;
-  // Straight lines are as cheap in float, where they need not be held apart from a constant's neighbours before they
-  // are multiplied.
-  static constexpr bool is_straight =
-      owned_values_of<Activation> > 0 && !has_lowest<Activation> && !has_range<Activation>;
-  using computed = typename conditional<is_straight, binary32_format, format>::type;
-  using evaluator = typename select_evaluator<Evaluator, Activation, computed>::type;
-  // Of 16 bits the cell is told to the approximant. A table that is fitted without spent bits is the finer one then.
-  static constexpr bool tells_cells = is_same_v<Approximant, accurate> && sizeof(Storage) == 2;
-  using approximant =
-      typename select_approximant<typename conditional<tells_cells, by_cell, Approximant>::type, Activation, computed,
-                                  tells_cells ? 0 : spent_bits>::type;
-  static_assert(!is_same_v<Approximant, packed>,
-                "invact::gated: invact::packed is no approximant of gated units, whose y is no stored number: use "
-                "invact::fast or invact::accurate");
-  static_assert(is_approximant_v<approximant, Activation>,
-                "invact::gated: Approximant is not an approximant for this activation and storage: invact::accurate is "
-                "shipped for all, invact::fast for 16-bit storage");
-  static_assert(is_same_v<evaluator, packed> || is_evaluator_v<evaluator, Activation>,
-                "invact::gated: Evaluator is not a forward evaluator for this activation: it needs `static float "
-                "evaluate(const Activation&, float x)`");
-  static_assert(!is_same_v<evaluator, packed>,
-                "invact::gated: invact::packed is shipped for gelu, gelu_tanh and silu in bfloat16 only: use "
-                "invact::default_evaluator");
-};
-
-}  // namespace detail
 
 // The least |multiplier| of f(g): see above.
 template <class Format>
@@ -125,7 +60,8 @@ inline constexpr float least_multiplier =
 // Up           what f(g) is multiplied with: plain_up, clamped_up, or a class of yours.
 template <class Activation, class Storage, class Packing = bitmask, class Approximant = accurate,
           class Evaluator = default_evaluator, class Up = plain_up>
-class gated : Activation, Up {
+class gated : public detail::gated_parameters<Activation, Up> {
+  using base = detail::gated_parameters<Activation, Up>;
   using parts = detail::gated_parts<detail::check_gated<Activation, Storage, Packing, Up>::value, Activation, Storage,
                                     Packing, Approximant, Evaluator>;
   using traits = storage_traits<Storage>;
@@ -159,19 +95,11 @@ class gated : Activation, Up {
     float dg, du;
   };
 
-  INVACT_HOST_DEVICE constexpr gated() : Activation{}, Up{} {}
-  INVACT_HOST_DEVICE constexpr explicit gated(const Activation& a, const Up& u = Up{}) : Activation(a), Up(u) {}
+  using base::activation;
+  using base::up;
 
-  INVACT_FUNCTION const Activation& activation() const { return *this; }
-  INVACT_FUNCTION const Up& up() const { return *this; }
-
-  // Whether the parameters are in their range; the entry points refuse an op with others.
-  INVACT_FUNCTION bool is_valid() const {
-    bool valid = true;
-    if constexpr (detail::has_is_valid<Activation>) valid = valid & activation().is_valid();
-    if constexpr (detail::has_is_valid<Up>) valid = valid & up().is_valid();
-    return valid;
-  }
+  INVACT_HOST_DEVICE constexpr gated() = default;
+  INVACT_HOST_DEVICE constexpr explicit gated(const Activation& a, const Up& u = Up{}) : base(a, u) {}
 
   // f(g) * u, rounded to Storage, with g's piece. g is the compute value, after any bias, u the value that is kept.
   INVACT_FUNCTION encoded forward(float g, float u) const {

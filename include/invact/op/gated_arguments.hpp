@@ -37,6 +37,13 @@ inline constexpr bool has_gated_op<
                   declval<const T&>().backward(0.0f, declval<const typename T::storage_type&>(), 0.0f, 0u).du))>> =
     true;
 
+template <class T, class = void>
+inline constexpr bool returns_h = false;
+template <class T>
+inline constexpr bool returns_h<
+    T, void_t<decltype(static_cast<typename T::storage_type>(
+           declval<const T&>().backward(0.0f, declval<const typename T::storage_type&>(), 0.0f, 0u).h))>> = true;
+
 template <class Op>
 struct checked_gated_op {
   static_assert(has_gated_op<Op>,
@@ -44,6 +51,9 @@ struct checked_gated_op {
                 "`forward(float g, float u)` returning {h, piece} and `backward(float dh, storage_type kept, float u, "
                 "uint32 piece)` returning {dg, du}, as invact::swiglu<float> has");
   static_assert(Op::mask_bits >= 0 && Op::mask_bits <= max_mask_bits, "invact: Op::mask_bits must be from 0 to 8");
+  static_assert(!has_gated_op<Op> || !Op::recomputes || (Op::mask_bits == 0 && returns_h<Op>),
+                "invact: an Op that recomputes keeps no mask, and its backward returns {dg, du, h}, as that of "
+                "invact::gated_recompute<invact::silu, float> does");
   using storage_type = typename Op::storage_type;
 };
 template <class Op>

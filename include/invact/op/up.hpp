@@ -30,7 +30,7 @@ struct plain_up {
 static_assert(is_up_v<plain_up>);
 
 // h = f(g) * (clamp(u, -limit, limit) + offset). With `clamped_swish` it is the SwiGLU of gpt-oss (limit 7, offset 1).
-// As in PyTorch's clamp, u = limit and u = -limit are not clamped.
+// As in PyTorch's clamp, u = limit and u = -limit are not clamped, and the gradient of a u beyond is 0 whatever dh is.
 struct clamped_up {
   float limit = 7.0f;   // in (0, 2^126)
   float offset = 1.0f;  // |offset| < 2^126

@@ -10,6 +10,7 @@
 // anywhere between two codes), moved for the bend of g; otherwise, as suits a constant g, the code itself.
 #pragma once
 
+#include <invact/core/format.hpp>
 #include <invact/core/math.hpp>
 #include <invact/core/traits.hpp>
 
@@ -42,17 +43,6 @@ INVACT_FUNCTION bool has_piece(typename Format::code code) {
   }
 }
 
-// Half the distance of a format's subnormal numbers; 0 where that is none in float either.
-template <class Format>
-INVACT_HOST_DEVICE constexpr float least_half_spacing() {
-  constexpr int exponent_bits =
-      8 * static_cast<int>(sizeof(typename Format::code)) - 1 - Format::mantissa_bits;
-  constexpr int exponent = (1 << (exponent_bits - 1)) - 1 + Format::mantissa_bits;
-  float half = exponent <= 126 ? 1.0f : 0.0f;
-  for (int i = 0; i < exponent; ++i) half *= 0.5f;
-  return half;
-}
-
 // The cell of a code, of a y that is stored as y / inverse. It goes from its end next to 0 to the other
 // one: in |t| where there is one minimum, else in y. In y too, in 16-bit storage, where |y| is less than a
 // quarter of |y_min|: there t^2 has fewer digits of y than a code. Of infinities and NaNs it means nothing,
@@ -60,7 +50,7 @@ INVACT_HOST_DEVICE constexpr float least_half_spacing() {
 template <class Activation, class Format, int SpentBits = 0, class Math = native_math>
 class code_cell {
   // Where the piece is in a code's lowest bits, the next code of the same piece is 2^SpentBits further.
-  static constexpr float half_spacing = least_half_spacing<Format>() * static_cast<float>(1 << SpentBits);
+  static constexpr float half_spacing = 0.5f * least<Format> * static_cast<float>(1 << SpentBits);
 
  public:
   // Of the code whose value is q. `end` is 0, or the |y| where the cell ends although rounding would end it

@@ -71,7 +71,7 @@ struct sm90_gated_forward : detail::sm90_gated_node<Op, Stride> {
   template <class ProblemShape>
   static bool can_implement(const ProblemShape& problem, const Arguments& arguments) {
     const auto p = detail::gated_problem(problem, 2);
-    return p.has_whole_runs() && arguments.op.is_valid() &&
+    return p.has_whole_runs() && detail::has_valid_parameters(arguments.op) &&
            p.is_tensor(arguments.ptr_h, arguments.stride_h) &&
            p.is_tensor(arguments.ptr_u, arguments.stride_u) &&
            (Op::mask_bits == 0 || p.is_mask(arguments.ptr_mask, arguments.stride_mask));
@@ -229,7 +229,7 @@ struct sm90_gated_backward : detail::sm90_gated_node<Op, Stride> {
     } else {
       has_tensors = p.is_tensor(to.ptr_dg, to.stride_dg) && p.is_tensor(to.ptr_du, to.stride_du);
     }
-    return has_tensors && p.has_whole_runs() && arguments.op.is_valid() &&
+    return has_tensors && p.has_whole_runs() && detail::has_valid_parameters(arguments.op) &&
            (Op::mask_bits == 0 || p.is_mask(arguments.ptr_mask, arguments.stride_mask));
   }
 

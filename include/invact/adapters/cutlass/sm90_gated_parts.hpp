@@ -1,6 +1,8 @@
 // What the visitor nodes of sm90_gated.hpp share: the problem's checks, a thread's tile, and how rows are written.
 #pragma once
 
+#include <type_traits>
+
 #include <invact/adapters/cutlass/gated_pieces.hpp>
 #include <invact/adapters/cutlass/sm90_mask.hpp>
 #include <invact/op/gated_arguments.hpp>
@@ -21,12 +23,21 @@ inline constexpr bool is_decoded = false;
 template <class Op>
 inline constexpr bool is_decoded<Op, true> = !Op::recomputes;
 
+template <class Op>
+bool has_valid_parameters(const Op& op) {
+  if constexpr (invact::detail::has_is_valid<Op>) {
+    return op.is_valid();
+  } else {
+    return true;
+  }
+}
+
 // A node but for its arguments and callbacks.
 template <class Op, class Stride>
 struct sm90_gated_node {
   static_assert(is_decoded<Op>,
                 "invact::epilogue: Op is not a gated unit that is decoded from h: use "
-                "invact::gated<invact::silu, cutlass::bfloat16_t> or one with that interface");
+                "invact::gated<invact::silu, cutlass::bfloat16_t> or one with its calls, those of fragments among them");
   static_assert(
       invact::detail::converts_pairs<typename storage_traits<typename Op::storage_type>::format>,
       "invact::epilogue: Op::storage_type must have 16 bits: use cutlass::bfloat16_t or cutlass::half_t");
