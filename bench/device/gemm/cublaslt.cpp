@@ -43,8 +43,7 @@ class lt_kernel final : public gemm_kernel {
       const bool is_mask = epilogue_.aux == lt_aux::mask;
       set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER,
           is_mask ? static_cast<const void*>(t.mask) : static_cast<const void*>(t.aux));
-      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD,
-          is_mask ? (std::int64_t{p.n} + 127) / 128 * 128 : std::int64_t{p.n});
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, is_mask ? mask_stride(p) : std::int64_t{p.n});
     }
     check(cublasLtMatrixLayoutCreate(&a_, CUDA_R_16BF, p.k, p.n, p.k));
     check(cublasLtMatrixLayoutCreate(&b_, CUDA_R_16BF, p.k, p.m, p.k));

@@ -1,19 +1,15 @@
-// GEMMs of gated units as contestants of gated_bench, row-major and bfloat16: [g u] = X * W^T with interleaved
-// columns, X of M x K and W of 2N x K, and dh = dY * W2^T of M x N, as many products as half of the former.
+// GEMMs of gated units as contestants of gated_gemm_bench, row-major and bfloat16: [g u] = X * W^T with interleaved
+// columns, X of M x K and W of 2N x K, and dh = dY * W2^T of M x N, as many products as half of the former. A problem's M
+// are tokens, its N units.
 #pragma once
 
-#include <cuda_bf16.h>
-#include <cuda_runtime_api.h>
+#include "contestant.hpp"
 
-#include <memory>
-#include <string>
-#include <vector>
+#include <cuda_bf16.h>
+
+#include <cstddef>
 
 namespace bench {
-
-struct gated_problem {
-  int m, n, k;  // tokens, units, and what is summed over
-};
 
 // Device memory; rows follow each other without gaps, but those of h and u, and of the mask.
 struct gated_tensors {
@@ -27,18 +23,7 @@ struct gated_tensors {
   std::size_t workspace_bytes;
 };
 
-// One kernel: an operation with a tile, a cluster and a schedule.
-class gated_kernel {
- public:
-  virtual ~gated_kernel() = default;
-  // The settings that only run time knows, as rasters.
-  virtual int settings() const = 0;
-  virtual std::string name(int setting) const = 0;
-  // Empty where it can run; else why it cannot.
-  virtual std::string prepare(const gated_problem&, const gated_tensors&, int setting) = 0;
-  virtual void run(cudaStream_t) = 0;
-};
-using gated_kernels = std::vector<std::unique_ptr<gated_kernel>>;
+using gated_kernels = contestants<gated_tensors>;
 
 // Plain GEMMs, whose D is [g u] or dh; forwards that write h, u and what their packing keeps; backwards that read
 // those and write dg and du interleaved, or, `separate`, beside each other. SwiGLU with the library's defaults, or,

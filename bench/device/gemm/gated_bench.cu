@@ -11,15 +11,8 @@
 // M,N,K      tokens, units and model width, in place of (8192, 14336, 4096), (8192, 4096, 1024), (2048, 3072, 768)
 //
 // Prints Markdown; on a terminal, what it does to stderr. Exit status 77: no GPU of compute capability 9.0.
+#include "contest.cuh"
 #include "gated.hpp"
-
-#include "../support.cuh"
-
-#include <cuda_bf16.h>
-#include <unistd.h>
-
-#include <cmath>
-#include <map>
 
 namespace {
 
@@ -28,32 +21,16 @@ using element = __nv_bfloat16;
 using mantissa_bit = invact::swiglu<element, invact::mantissa_bit>;
 using bitmask = invact::swiglu<element>;
 using recompute = invact::gated_recompute<invact::silu, element>;
-using work = std::function<void(cudaStream_t)>;
 
-void progress(const std::string& text) {
-  static const bool is_terminal = isatty(2) != 0;
-  if (is_terminal) std::fprintf(stderr, "\r\033[K%s", text.c_str());
-}
-
-__global__ void scale_kernel(int64 n, float by, element* x) {
-  for (int64 i = int64{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += int64{blockDim.x} * gridDim.x)
-    x[i] = __float2bfloat16(__bfloat162float(x[i]) * by);
-}
-
-// The factors of one shape. g and u are N(0, 1), so that both pieces are hit: A is N(0, 1), B N(0, 1 / K). Backwards
-// take the first N rows of B.
+// The factors of one shape: g and u are N(0, 1). Backwards take the first N rows of B.
 class factors {
  public:
-  explicit factors(const gated_problem& p)
+  explicit factors(const gemm_problem& p)
       : problem(p), a_(int64{p.m} * p.k), b_(2 * int64{p.n} * p.k), workspace_(64 << 20) {
-    a_.fill_normal(1);
-    b_.fill_normal(2);
-    scale_kernel<<<1024, 256>>>(b_.size(), 1 / std::sqrt(static_cast<float>(p.k)), b_.get());
-    check(cudaGetLastError());
+    fill_factors(a_, b_, p.k);
   }
   int64 units() const { return int64{problem.m} * problem.n; }
-  int64 mask_stride() const { return (int64{problem.n} + 127) / 128 * 128; }
-  int64 mask_bytes() const { return problem.m * mask_stride() / 8; }
+  int64 mask_bytes() const { return problem.m * mask_stride(problem) / 8; }
 
   // [h | u] in one tensor.
   gated_tensors with(element* hu, uint8* mask, element* d) {
@@ -65,7 +42,7 @@ class factors {
     s.rows = problem.m;
     s.cols = s.ld_dh = problem.n;
     s.ld_g = s.ld_h = s.ld_u = s.ld_dg = s.ld_du = 2 * int64{problem.n};
-    s.mask_stride_bits = mask_stride();
+    s.mask_stride_bits = mask_stride(problem);
     return s;
   }
   // Of ops that recompute h is a tensor of its own.
@@ -75,137 +52,19 @@ class factors {
     return s;
   }
 
-  gated_problem problem;
+  gemm_problem problem;
 
  private:
   device_array<element> a_, b_;
   device_array<uint8> workspace_;
 };
 
-std::vector<double> time_calls(const work& run, long calls) {
-  race r(1);
-  const std::size_t self = r.add(run);
-  r.warm_up(2);
-  std::vector<double> seconds;
-  for (long i = 0; i < calls; ++i) {
-    r.round();
-    seconds.push_back(r.last(self));
-  }
-  return seconds;
-}
-
-// The fastest kernel and setting of an operation.
-struct winner {
-  std::unique_ptr<gated_kernel> kernel;
-  int setting = 0;
-
-  void prepare(const gated_problem& p, const gated_tensors& t) const {
-    const std::string why_not = kernel->prepare(p, t, setting);
-    if (!why_not.empty()) throw std::runtime_error(why_not);
-  }
-  work run() const {
-    gated_kernel* const k = kernel.get();
-    return [k](cudaStream_t s) { k->run(s); };
-  }
-};
-
-// Every kernel and setting is timed, and then the best four in turns, as clocks follow power.
-winner search(const std::string& name, gated_kernels kernels, const gated_problem& p,
-              const gated_tensors& t, long calls) {
-  struct candidate {
-    double seconds;
-    std::size_t kernel;
-    int setting;
-    std::vector<double> again = {};
-  };
-  std::vector<candidate> all;
-  std::string reason = "no kernel";
-  for (std::size_t i = 0; i < kernels.size(); ++i) {
-    for (int setting = 0; setting < kernels[i]->settings(); ++setting) {
-      progress(name + ": " + kernels[i]->name(setting));
-      const std::string why_not = kernels[i]->prepare(p, t, setting);
-      if (!why_not.empty()) {
-        reason = why_not;
-        continue;
-      }
-      all.push_back({median(time_calls([&](cudaStream_t s) { kernels[i]->run(s); }, calls)), i, setting});
-    }
-  }
-  if (all.empty()) throw std::runtime_error(name + ": " + reason);
-  const auto faster = [](const candidate& a, const candidate& b) { return a.seconds < b.seconds; };
-  std::sort(all.begin(), all.end(), faster);
-  std::vector<candidate> finalists(all.begin(),
-                                   all.begin() + static_cast<long>(std::min<std::size_t>(4, all.size())));
-  for (long round = 0; round < calls; ++round) {
-    for (candidate& c : finalists) {
-      kernels[c.kernel]->prepare(p, t, c.setting);
-      for (const double seconds : time_calls([&](cudaStream_t s) { kernels[c.kernel]->run(s); }, 2))
-        c.again.push_back(seconds);
-    }
-  }
-  for (candidate& c : finalists) c.seconds = median(c.again);
-  const candidate best = *std::min_element(finalists.begin(), finalists.end(), faster);
-  winner w{std::move(kernels[best.kernel]), best.setting};
-  w.prepare(p, t);
-  progress("");
-  std::printf("| %s | %.1f | %s | %zu |\n", name.c_str(), 1e6 * best.seconds,
-              w.kernel->name(w.setting).c_str(), all.size());
-  std::fflush(stdout);
-  return w;
-}
-
-struct ratio {
-  double median, low, high, seconds_a, seconds_b;
-};
-
-// a's time over b's: each round is A B B A. The interval is that of order statistics: of n independent rounds the
-// median lies between those of rank n / 2 -+ 0.98 sqrt(n) with 95 %.
-ratio compare(const work& a, const work& b, long rounds) {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  cudaEvent_t events[5];
-  for (cudaEvent_t& e : events) check(cudaEventCreate(&e));
-  std::vector<double> ratios, of_a, of_b;
-  for (long round = -3; round < rounds; ++round) {
-    hold_kernel<><<<1, 1, 0, stream>>>(100000);
-    for (int turn = 0; turn < 4; ++turn) {
-      check(cudaEventRecord(events[turn], stream));
-      (turn == 0 || turn == 3 ? a : b)(stream);
-    }
-    check(cudaEventRecord(events[4], stream));
-    check(cudaStreamSynchronize(stream));
-    float ms[4];
-    for (int turn = 0; turn < 4; ++turn)
-      check(cudaEventElapsedTime(&ms[turn], events[turn], events[turn + 1]));
-    if (round < 0) continue;
-    of_a.push_back(5e-4 * (ms[0] + ms[3]));
-    of_b.push_back(5e-4 * (ms[1] + ms[2]));
-    ratios.push_back(of_a.back() / of_b.back());
-  }
-  for (cudaEvent_t e : events) cudaEventDestroy(e);
-  cudaStreamDestroy(stream);
-  std::sort(ratios.begin(), ratios.end());
-  const double n = static_cast<double>(ratios.size());
-  const auto rank = [&](double r) {
-    return ratios[static_cast<std::size_t>(std::min(n - 1, std::max(0.0, r)))];
-  };
-  return {median(ratios), rank(n / 2 - 0.98 * std::sqrt(n)), rank(n / 2 + 0.98 * std::sqrt(n)),
-          median(of_a), median(of_b)};
-}
-
-using winners = std::map<std::string, winner>;
-
-void measure_times(factors& f, const winners& w, element* hu_bitmask, element* hu_mantissa_bit, element* gu,
-                   element* dh, element* h, element* dgu, uint8* mask, long rounds) {
-  const gated_problem& p = f.problem;
+void measure_times(const contest& c, factors& f, const winners<gated_tensors>& w, element* hu_bitmask,
+                   element* hu_mantissa_bit, element* gu, element* dh, element* h, element* dgu,
+                   uint8* mask) {
+  const gemm_problem& p = f.problem;
   const invact::gated_shape s = f.shape(), of_recompute = f.shape_of_recompute();
   const auto fused = [&](const char* name) { return w.at(name).run(); };
-  const auto behind = [](const work& first, const work& second) {
-    return [first, second](cudaStream_t stream) {
-      first(stream);
-      second(stream);
-    };
-  };
   element* const u_bitmask = hu_bitmask + p.n;
   element* const u_mantissa_bit = hu_mantissa_bit + p.n;
 
@@ -243,41 +102,32 @@ void measure_times(factors& f, const winners& w, element* hu_bitmask, element* h
   both("recompute_both", "recompute_forward", "recompute_backward");
   both("plain_both", "plain_forward", "plain_backward");
 
-  const std::pair<const char*, const char*> pairs[] = {
-      {"forward_bitmask", "plain_forward"},
-      {"forward_bitmask_packed", "plain_forward"},
-      {"forward_mantissa_bit", "plain_forward"},
-      {"forward_mantissa_bit_packed", "plain_forward"},
-      {"unfused_forward_bitmask", "plain_forward"},
-      {"recompute_forward", "plain_forward"},
-      {"forward_bitmask", "unfused_forward_bitmask"},
-      {"forward_mantissa_bit", "unfused_forward_mantissa_bit"},
-      {"forward_mantissa_bit", "recompute_forward"},
-      {"backward_bitmask", "plain_backward"},
-      {"backward_bitmask_fast", "plain_backward"},
-      {"backward_mantissa_bit", "plain_backward"},
-      {"backward_mantissa_bit_fast", "plain_backward"},
-      {"backward_mantissa_bit_separate", "backward_mantissa_bit"},
-      {"recompute_backward", "plain_backward"},
-      {"backward_bitmask", "unfused_backward_bitmask"},
-      {"backward_mantissa_bit", "unfused_backward_mantissa_bit"},
-      {"backward_mantissa_bit", "recompute_backward"},
-      {"fused_bitmask_both", "unfused_bitmask_both"},
-      {"fused_bitmask_both", "recompute_both"},
-      {"fused_mantissa_bit_both", "recompute_both"},
-      {"fused_mantissa_bit_fast_both", "recompute_both"},
-      {"unfused_mantissa_bit_both", "recompute_both"},
-      {"fused_mantissa_bit_both", "plain_both"},
-      {"recompute_both", "plain_both"}};
-  std::printf("\n| a | b | a, us | b, us | a / b | 95 %% |\n|---|---|---|---|---|---|\n");
-  for (const auto& pair : pairs) {
-    progress(std::string(pair.first) + " : " + pair.second);
-    const ratio r = compare(all.at(pair.first), all.at(pair.second), rounds);
-    progress("");
-    std::printf("| %s | %s | %.1f | %.1f | %.3f | %.3f to %.3f |\n", pair.first, pair.second,
-                1e6 * r.seconds_a, 1e6 * r.seconds_b, r.median, r.low, r.high);
-    std::fflush(stdout);
-  }
+  compare_pairs(c, all,
+                {{"forward_bitmask", "plain_forward"},
+                 {"forward_bitmask_packed", "plain_forward"},
+                 {"forward_mantissa_bit", "plain_forward"},
+                 {"forward_mantissa_bit_packed", "plain_forward"},
+                 {"unfused_forward_bitmask", "plain_forward"},
+                 {"recompute_forward", "plain_forward"},
+                 {"forward_bitmask", "unfused_forward_bitmask"},
+                 {"forward_mantissa_bit", "unfused_forward_mantissa_bit"},
+                 {"forward_mantissa_bit", "recompute_forward"},
+                 {"backward_bitmask", "plain_backward"},
+                 {"backward_bitmask_fast", "plain_backward"},
+                 {"backward_mantissa_bit", "plain_backward"},
+                 {"backward_mantissa_bit_fast", "plain_backward"},
+                 {"backward_mantissa_bit_separate", "backward_mantissa_bit"},
+                 {"recompute_backward", "plain_backward"},
+                 {"backward_bitmask", "unfused_backward_bitmask"},
+                 {"backward_mantissa_bit", "unfused_backward_mantissa_bit"},
+                 {"backward_mantissa_bit", "recompute_backward"},
+                 {"fused_bitmask_both", "unfused_bitmask_both"},
+                 {"fused_bitmask_both", "recompute_both"},
+                 {"fused_mantissa_bit_both", "recompute_both"},
+                 {"fused_mantissa_bit_fast_both", "recompute_both"},
+                 {"unfused_mantissa_bit_both", "recompute_both"},
+                 {"fused_mantissa_bit_both", "plain_both"},
+                 {"recompute_both", "plain_both"}});
 }
 
 // Allocations, and how much of the GPU's memory they take at most.
@@ -324,8 +174,8 @@ class arena {
 // One layer, for real, with what each way needs and no longer than it does: from the product that makes g and u to
 // their gradients, without the factors, which are the same for all. The second matrix's gradient needs h: where h is
 // overwritten, that product comes first.
-void measure_memory(factors& f, const winners& w) {
-  const gated_problem& p = f.problem;
+void measure_memory(factors& f, const winners<gated_tensors>& w) {
+  const gemm_problem& p = f.problem;
   const invact::gated_shape s = f.shape(), of_recompute = f.shape_of_recompute();
   const int64 units = f.units();
   const auto run = [&](const char* name, const gated_tensors& t) {
@@ -395,12 +245,12 @@ void measure_memory(factors& f, const winners& w) {
   }
 }
 
-void measure(const gated_problem& p, long rounds, long calls) {
+void measure(const contest& c, const gemm_problem& p) {
   std::printf(
       "\n## %d tokens, %d units, K %d\n\n| operation | us | fastest kernel | tried |\n|---|---|---|---|\n",
       p.m, p.n, p.k);
   factors f(p);
-  winners w;
+  winners<gated_tensors> w;
   {
     const int64 units = f.units();
     device_array<element> hu_bitmask(2 * units), hu_mantissa_bit(2 * units), gu(2 * units), dh(units),
@@ -418,44 +268,27 @@ void measure(const gated_problem& p, long rounds, long calls) {
       element* d = dgu.get();
       if (name == "plain_forward") d = gu.get();
       if (name == "plain_backward") d = dh.get();
-      w[name] = search(name, std::move(kernels), p,
-                       f.with((is_bitmask ? hu_bitmask : hu_mantissa_bit).get(), mask.get(), d), calls);
+      w[name] = search(c, name, std::move(kernels), p,
+                       f.with((is_bitmask ? hu_bitmask : hu_mantissa_bit).get(), mask.get(), d));
     };
 #define INVACT_ADD(name) add(#name, gated_##name());
     INVACT_GATED_OPERATIONS(INVACT_ADD)
 #undef INVACT_ADD
-    measure_times(f, w, hu_bitmask.get(), hu_mantissa_bit.get(), gu.get(), dh.get(), h.get(), dgu.get(),
-                  mask.get(), rounds);
+    measure_times(c, f, w, hu_bitmask.get(), hu_mantissa_bit.get(), gu.get(), dh.get(), h.get(), dgu.get(),
+                  mask.get());
   }
   measure_memory(f, w);
 }
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const long rounds = bench::take_option(argc, argv, "--rounds", 40);
-  const long calls = bench::take_option(argc, argv, "--search", 5);
-  std::vector<bench::gated_problem> problems;
-  for (int i = 1; i < argc; ++i) {
-    bench::gated_problem p{};
-    if (std::sscanf(argv[i], "%d,%d,%d", &p.m, &p.n, &p.k) != 3 || p.m <= 0 || p.n <= 0 || p.k <= 0) {
-      std::fprintf(stderr, "usage: gated_bench [--rounds=N] [--search=N] [M,N,K ...]\n");
-      return 2;
-    }
-    problems.push_back(p);
-  }
-  if (!bench::has_gpu()) return bench::skipped;
-  cudaDeviceProp device;
-  bench::check(cudaGetDeviceProperties(&device, 0));
-  if (device.major != 9) {
-    std::printf("skipped: the kernels are for compute capability 9.0, and this is %d.%d\n", device.major,
-                device.minor);
-    return bench::skipped;
-  }
-  if (problems.empty()) problems = {{8192, 14336, 4096}, {8192, 4096, 1024}, {2048, 3072, 768}};
-  std::printf("# Gated units around GEMMs on %s\n", device.name);
-  for (const bench::gated_problem& p : problems) measure(p, rounds, calls);
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "gated_bench: %s\n", error.what());
-  return 1;
+int main(int argc, char** argv) {
+  bench::contest c{};
+  c.program = "gated_gemm_bench";
+  c.title = "Gated units around GEMMs";
+  c.rounds = 40;
+  c.calls = 5;
+  c.problems = {{8192, 14336, 4096}, {8192, 4096, 1024}, {2048, 3072, 768}};
+  c.shows_progress = true;
+  return bench::run_contest(argc, argv, c, measure);
 }

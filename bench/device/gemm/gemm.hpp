@@ -2,18 +2,14 @@
 // A of M x K and B of N x K.
 #pragma once
 
-#include <cuda_bf16.h>
-#include <cuda_runtime_api.h>
+#include "contestant.hpp"
 
-#include <memory>
+#include <cuda_bf16.h>
+
+#include <cstddef>
 #include <string>
-#include <vector>
 
 namespace bench {
-
-struct gemm_problem {
-  int m, n, k;
-};
 
 // Device memory; leading dimensions are the columns, the mask's rounded up to 128 bits.
 struct gemm_tensors {
@@ -27,20 +23,10 @@ struct gemm_tensors {
   std::size_t workspace_bytes;
 };
 
-// One kernel: an operation with a tile, a cluster and a schedule.
-class gemm_kernel {
- public:
-  virtual ~gemm_kernel() = default;
-  // The settings that only run time knows, as rasters.
-  virtual int settings() const = 0;
-  virtual std::string name(int setting) const = 0;
-  // Empty where it can run; else why it cannot.
-  virtual std::string prepare(const gemm_problem&, const gemm_tensors&, int setting) = 0;
-  virtual void run(cudaStream_t) = 0;
-};
-using gemm_kernels = std::vector<std::unique_ptr<gemm_kernel>>;
+using gemm_kernel = contestant<gemm_tensors>;
+using gemm_kernels = contestants<gemm_tensors>;
 
-// Of one operation, by name: what the best of its kernels takes is its time.
+// By name.
 struct gemm_operation {
   std::string name;
   gemm_kernels (*kernels)();

@@ -98,7 +98,7 @@ class gated : public detail::gated_parameters<Activation, Up> {
   using base::activation;
   using base::up;
 
-  INVACT_HOST_DEVICE constexpr gated() = default;
+  constexpr gated() = default;
   INVACT_HOST_DEVICE constexpr explicit gated(const Activation& a, const Up& u = Up{}) : base(a, u) {}
 
   // f(g) * u, rounded to Storage, with g's piece. g is the compute value, after any bias, u the value that is kept.

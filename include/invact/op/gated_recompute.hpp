@@ -72,7 +72,7 @@ class gated_recompute : public detail::gated_parameters<Activation, Up> {
   using base::activation;
   using base::up;
 
-  INVACT_HOST_DEVICE constexpr gated_recompute() = default;
+  constexpr gated_recompute() = default;
   INVACT_HOST_DEVICE constexpr explicit gated_recompute(const Activation& a, const Up& u = Up{}) : base(a, u) {}
 
   INVACT_FUNCTION encoded forward(float g, float u) const {
