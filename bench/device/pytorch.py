@@ -224,47 +224,67 @@ def race(contestants, iterations, batch):
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
+def try_compiled(make, batch, options):
+    """What make() gives, pairs by name, and what went wrong. Nothing where torch.compile is not compared."""
+    if batch > 1 or options.quick:
+        return {}, None
+    try:
+        return make(), None
+    except Exception as error:  # of any class: a missing C compiler, a Triton that does not fit
+        return {}, f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def race_directions(pairs, autograds, iterations, batch):
+    """Microseconds of each contestant, by direction."""
+    us = {}
+    for index, direction in enumerate(DIRECTIONS):
+        contestants = {name: run_both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
+        if direction == "both":
+            contestants.update(autograds)
+        if direction == "backward":
+            # What each keeps between its directions.
+            for pair in pairs.values():
+                pair[0]()
+        us[direction] = {name: 1e6 * value for name, value in race(contestants, iterations, batch).items()}
+    return us
+
+
 def measure(library, activation, storage, log2n, t, options):
     """One row a direction: microseconds of each contestant."""
     batch = BATCH if log2n <= 24 else 1
     pairs = {"copy": copies(t), "eager": eager(activation, t)}
-    problem = None
     if ACTIVATIONS[activation][0] is not None:
         check_results(library, activation, storage, t)
         for packing in PACKINGS:
             pairs[packing] = ours(library, activation, storage, packing, t)
-    if batch == 1 and not options.quick:
-        try:
-            pairs["compile"] = compiled(activation, t)
-        except Exception as error:  # of any class: a missing C compiler, a Triton that does not fit
-            problem = f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    rows = []
-    for direction in DIRECTIONS:
-        index = DIRECTIONS.index(direction)
-        contestants = {name: run_both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
-        if direction == "both" and batch == 1:
-            contestants["autograd"] = autograd(activation, t)
-        if direction == "backward":
-            # y as each packing keeps it.
-            for packing in PACKINGS:
-                if packing in pairs:
-                    pairs[packing][0]()
-        medians = race(contestants, options.iterations, batch)
-        rows.append({"activation": activation, "storage": storage, "direction": direction, "log2n": log2n,
-                     "bytes": {"forward": 2, "backward": 3, "both": 5}[direction] * t.x.numel() * t.x.element_size(),
-                     "us": {name: 1e6 * value for name, value in medians.items()}})
-    return rows, problem
+    made, problem = try_compiled(lambda: {"compile": compiled(activation, t)}, batch, options)
+    pairs.update(made)
+    autograds = {"autograd": autograd(activation, t)} if batch == 1 else {}
+    us = race_directions(pairs, autograds, options.iterations, batch)
+    return [{"activation": activation, "storage": storage, "direction": direction, "log2n": log2n,
+             "bytes": {"forward": 2, "backward": 3, "both": 5}[direction] * t.x.numel() * t.x.element_size(),
+             "us": us[direction]} for direction in DIRECTIONS], problem
 
 
-def figures(row):
-    """The line of one row: what eager takes over what each other takes."""
-    us = row["us"]
-    parts = [f"{name} {value:.1f} us ({us['eager'] / value:.3f})" for name, value in us.items()]
-    return f"{row['activation']} {row['storage']} {row['direction']} 2^{row['log2n']}: " + ", ".join(parts)
+def measure_all(library, options):
+    for log2n in (29,) if options.quick else (29, 24, 20):
+        for storage in STORAGES[:1] if options.quick else STORAGES:
+            t = Tensors(storage, 1 << log2n)
+            for activation in ACTIVATIONS:
+                yield measure(library, activation, storage, log2n, t, options)
+            del t
+            torch.cuda.empty_cache()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def figures(us):
+    """What eager takes over what each other takes."""
+    return ", ".join(f"{name} {value:.1f} us ({us['eager'] / value:.3f})" for name, value in us.items())
+
+
+def run(description, library_class, measure_all, contest):
+    """The program of the command line. measure_all(library, options) yields rows and a problem or None, some at a time;
+    contest(row) names a row."""
+    parser = argparse.ArgumentParser(description=description.split("\n")[0])
     parser.add_argument("--library", dest="shared_object", required=True, help="libinvact_bench_c.so of the build")
     parser.add_argument("--json", help="write the rows there")
     parser.add_argument("--iterations", type=int, default=30)
@@ -275,26 +295,19 @@ def main():
         return SKIPPED
 
     start = time.monotonic()
-    library = Library(options.shared_object)
+    library = library_class(options.shared_object)
     print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}; in parentheses: eager's time over it",
           flush=True)
     rows, problems = [], []
-    sizes = (29,) if options.quick else (29, 24, 20)
-    storages = STORAGES[:1] if options.quick else STORAGES
     with torch.no_grad():
-        for log2n in sizes:
-            for storage in storages:
-                t = Tensors(storage, 1 << log2n)
-                for activation in ACTIVATIONS:
-                    measured, problem = measure(library, activation, storage, log2n, t, options)
-                    rows += measured
-                    if problem is not None and problem not in problems:
-                        problems.append(problem)
-                        print(problem, flush=True)
-                    for row in measured:
-                        print(f"[{time.monotonic() - start:4.0f} s] {figures(row)}", flush=True)
-                del t
-                torch.cuda.empty_cache()
+        for measured, problem in measure_all(library, options):
+            rows += measured
+            if problem is not None and problem not in problems:
+                problems.append(problem)
+                print(problem, flush=True)
+            for row in measured:
+                print(f"[{time.monotonic() - start:4.0f} s] {contest(row)} {row['direction']} 2^{row['log2n']}: "
+                      f"{figures(row['us'])}", flush=True)
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"torch": torch.__version__, "gpu": torch.cuda.get_device_name(), "rows": rows,
@@ -303,4 +316,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, Library, measure_all, lambda row: f"{row['activation']} {row['storage']}"))

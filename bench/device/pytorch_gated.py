@@ -5,17 +5,15 @@
 
 As pytorch.py, in bfloat16: all take turns on one stream, reported are medians. Eager kernels write into memory that is
 there already, so that no allocation is timed: silu and mul; then mul twice and silu_backward. torch.compile fuses each
-direction; where g, u and h are not all kept, but g and u alone, its backward writes h too: `compile, h again`. `autograd` is what a user runs, allocations and all, `compiled autograd` the same of a compiled function.
+direction; where g, u and h are not all kept, but g and u alone, its backward writes h too: `compile, h again`. `autograd`
+is what a user runs, allocations and all, `compiled autograd` the same of a compiled function.
 --quick: SwiGLU at 2^28 alone, without torch.compile. Exit status 77 without PyTorch or without a GPU.
 """
 
-import argparse
 import ctypes
-import json
 import sys
-import time
 
-from pytorch import BATCH, DIRECTIONS, SKIPPED, capture, race, run_both, torch  # noqa: F401
+from pytorch import BATCH, DIRECTIONS, race_directions, run, torch, try_compiled
 
 UNITS = {"swiglu": ("silu", {}), "geglu": ("gelu", {"approximate": "none"})}
 PACKINGS = ("bitmask", "mantissa_bit", "recompute")
@@ -150,76 +148,30 @@ def check_results(library, unit, t):
 
 
 def measure(library, unit, log2n, t, options):
+    """One row a direction: microseconds of each contestant."""
     batch = BATCH if log2n <= 24 else 1
     check_results(library, unit, t)
     pairs = {"copy": copies(t), "eager": eager(unit, t)}
     for packing in PACKINGS:
         pairs[packing] = ours(library, unit, packing, t)
-    problem = None
-    if batch == 1 and not options.quick:
-        try:
-            pairs["compile"], pairs["compile, h again"] = compiled(unit, t)
-        except Exception as error:  # of any class: a missing C compiler, a Triton that does not fit
-            problem = f"torch.compile: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    rows = []
-    for direction in DIRECTIONS:
-        index = DIRECTIONS.index(direction)
-        contestants = {name: run_both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
-        if direction == "both" and batch == 1:
-            contestants["autograd"] = autograd(formula(unit), t)
-            if "compile" in pairs:
-                contestants["compiled autograd"] = autograd(torch.compile(formula(unit), dynamic=False), t)
-        if direction == "backward":
-            for packing in PACKINGS:
-                pairs[packing][0]()
-            pairs["eager"][0]()
-        medians = race(contestants, options.iterations, batch)
-        rows.append({"unit": unit, "direction": direction, "log2n": log2n,
-                     "bytes": TENSORS[direction] * 2 * t.g.numel(),
-                     "us": {name: 1e6 * value for name, value in medians.items()}})
-    return rows, problem
+    made, problem = try_compiled(lambda: dict(zip(("compile", "compile, h again"), compiled(unit, t))), batch, options)
+    pairs.update(made)
+    autograds = {"autograd": autograd(formula(unit), t)} if batch == 1 else {}
+    if made:
+        autograds["compiled autograd"] = autograd(torch.compile(formula(unit), dynamic=False), t)
+    us = race_directions(pairs, autograds, options.iterations, batch)
+    return [{"unit": unit, "direction": direction, "log2n": log2n, "bytes": TENSORS[direction] * 2 * t.g.numel(),
+             "us": us[direction]} for direction in DIRECTIONS], problem
 
 
-def figures(row):
-    us = row["us"]
-    return f"{row['unit']} {row['direction']} 2^{row['log2n']}: " + ", ".join(
-        f"{name} {value:.1f} us ({us['eager'] / value:.3f})" for name, value in us.items())
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--library", dest="shared_object", required=True, help="libinvact_bench_c.so of the build")
-    parser.add_argument("--json", help="write the rows there")
-    parser.add_argument("--iterations", type=int, default=30)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    if torch is None or not torch.cuda.is_available():
-        print("skipped: " + ("no PyTorch" if torch is None else "no GPU"))
-        return SKIPPED
-    start = time.monotonic()
-    library = Library(options.shared_object)
-    print(f"PyTorch {torch.__version__}, {torch.cuda.get_device_name()}; in parentheses: eager's time over it",
-          flush=True)
-    rows, problems = [], []
-    with torch.no_grad():
-        for log2n in (28,) if options.quick else (28, 24, 20):
-            t = Tensors(1 << log2n)
-            for unit in list(UNITS)[:1] if options.quick else UNITS:
-                measured, problem = measure(library, unit, log2n, t, options)
-                rows += measured
-                if problem is not None and problem not in problems:
-                    problems.append(problem)
-                    print(problem, flush=True)
-                for row in measured:
-                    print(f"[{time.monotonic() - start:4.0f} s] {figures(row)}", flush=True)
-            del t
-            torch.cuda.empty_cache()
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"torch": torch.__version__, "gpu": torch.cuda.get_device_name(), "rows": rows,
-                       "problems": problems}, file, indent=1)
-    return 0
+def measure_all(library, options):
+    for log2n in (28,) if options.quick else (28, 24, 20):
+        t = Tensors(1 << log2n)
+        for unit in list(UNITS)[:1] if options.quick else UNITS:
+            yield measure(library, unit, log2n, t, options)
+        del t
+        torch.cuda.empty_cache()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__doc__, Library, measure_all, lambda row: row["unit"]))

@@ -6,88 +6,21 @@
 //   2  the packed evaluator, a large epilogue tile    3  parameters    4  what can_implement() refuses
 #include <cutlass/cutlass.h>
 
-#include <cutlass/epilogue/collective/collective_builder.hpp>
-#include <cutlass/gemm/collective/collective_builder.hpp>
-#include <cutlass/gemm/device/gemm_universal_adapter.h>
-#include <cutlass/gemm/kernel/gemm_universal.hpp>
-
 #include <invact/adapters/cutlass/sm90_gated.hpp>
-#include <invact/invact.hpp>
 
 #include <cstring>
 #include <vector>
 
-#include "support/catch.hpp"
-#include "support/device_array.cuh"
-
-// One test program has several types.
-#define INVACT_TEST_STRING_(text) #text
-#define INVACT_TEST_STRING(text) INVACT_TEST_STRING_(text)
-#define INVACT_TEST_STORAGE_NAME INVACT_TEST_STRING(INVACT_TEST_STORAGE)
+#include "adapters/cutlass/sm90_gemm.cuh"
 
 namespace {
 
-using namespace invact;
-namespace fusion = cutlass::epilogue::fusion;
-using cute::_0;
-using cute::_1;
-using storage = INVACT_TEST_STORAGE;
 using traits = storage_traits<storage>;
-using factor = cutlass::half_t;
-using row_major = cutlass::layout::RowMajor;
-using column_major = cutlass::layout::ColumnMajor;
 using stride = cutlass::gemm::TagToStrideC_t<row_major>;
-[[maybe_unused]] constexpr auto nearest = cutlass::FloatRoundStyle::round_to_nearest;
 
-[[maybe_unused]] void succeed(cudaError_t status) {
-  INFO(cudaGetErrorString(status));
-  REQUIRE(status == cudaSuccess);
-}
-[[maybe_unused]] void succeed(cutlass::Status status) {
-  INFO(cutlass::cutlassGetStatusString(status));
-  REQUIRE(status == cutlass::Status::kSuccess);
-}
-
-struct ping_pong {
-  using tile = cute::Shape<cute::_128, cute::_128, cute::_64>;
-  using cluster = cute::Shape<_1, _1, _1>;
-  using epilogue_tile = cutlass::epilogue::collective::EpilogueTileAuto;
-  using mainloop = cutlass::gemm::KernelTmaWarpSpecializedPingpong;
-  using epilogue = cutlass::epilogue::TmaWarpSpecialized;
-  using scheduler = void;
-};
 // Several steps of the nodes in one visit.
 struct large_epilogue : ping_pong {
   using epilogue_tile = cute::Shape<cute::_64, cute::_64>;
-};
-// Tiles in clusters, and split along K.
-struct cooperative {
-  using tile = cute::Shape<cute::_128, cute::_256, cute::_64>;
-  using cluster = cute::Shape<cute::_2, _1, _1>;
-  using epilogue_tile = cutlass::epilogue::collective::EpilogueTileAuto;
-  using mainloop = cutlass::gemm::KernelTmaWarpSpecializedCooperative;
-  using epilogue = cutlass::epilogue::TmaWarpSpecializedCooperative;
-  using scheduler = cutlass::gemm::StreamKScheduler;
-};
-
-// epilogue(A * B^T): A is M x K and B is N x K, both row-major; no D.
-template <class Fusion, class ElementC, class Schedule>
-struct gemm {
-  using cluster = typename Schedule::cluster;
-  using schedule = Schedule;
-  using epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
-      cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, typename Schedule::tile, cluster,
-      typename Schedule::epilogue_tile, float, float, ElementC, row_major, 8, void, row_major, 8,
-      typename Schedule::epilogue, Fusion>::CollectiveOp;
-  using mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
-      cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, factor, row_major, 8, factor, column_major, 8,
-      float, typename Schedule::tile, cluster,
-      cutlass::gemm::collective::StageCountAutoCarveout<static_cast<int>(
-          sizeof(typename epilogue::SharedStorage))>,
-      typename Schedule::mainloop>::CollectiveOp;
-  using kernel = cutlass::gemm::kernel::GemmUniversal<cute::Shape<int, int, int, int>, mainloop, epilogue,
-                                                      typename Schedule::scheduler>;
-  using device = cutlass::gemm::device::GemmUniversalAdapter<kernel>;
 };
 
 #if INVACT_TEST_PART < 4
@@ -100,7 +33,7 @@ using forward_gemm =
                              fusion::Sm90ScalarBroadcast<float>, fusion::Sm90AccFetch,
                              fusion::Sm90RowBroadcast<0, typename Schedule::tile, storage, float,
                                                       cute::Stride<_0, _1, int64_t>>>>,
-         void, Schedule>;
+         row_major, void, void, Schedule>;
 
 // As many stages as the collective has, which takes a void D for the node's ElementAux.
 template <class Schedule>
@@ -118,22 +51,7 @@ template <class Op, class Layout, class Schedule>
 using backward_gemm =
     gemm<fusion::Sm90EVT<epilogue::sm90_gated_backward<Op, stride, Layout>, fusion::Sm90AccFetch,
                          fusion::Sm90SrcFetch<storage>, typename u_of<Schedule>::load>,
-         storage, Schedule>;
-
-// n units.
-struct problem {
-  int m, n, k, batches;
-};
-
-std::vector<factor> small_integers(int64 count, int modulus) {
-  std::vector<factor> v(static_cast<std::size_t>(count));
-  unsigned state = 1;
-  for (factor& e : v) {
-    state = state * 1664525u + 1013904223u;
-    e = factor(static_cast<float>(static_cast<int>((state >> 16) % modulus) - modulus / 2));
-  }
-  return v;
-}
+         row_major, storage, void, Schedule>;
 
 // The factors, and alpha * acc + bias[column], columns beside each other without gaps.
 struct product {
@@ -167,23 +85,9 @@ struct product {
 
 template <class Gemm, class Fusion>
 void run(const product& p, const storage* c, const stride& stride_c, const Fusion& fusion_arguments) {
-  const device_array<factor> a(p.a), b(p.b);
-  typename Gemm::device::Arguments arguments{
-      cutlass::gemm::GemmUniversalMode::kGemm,
-      {p.m, p.n, p.k, p.batches},
-      {a.data(), {int64{p.k}, _1{}, int64{p.m} * p.k}, b.data(), {int64{p.k}, _1{}, int64{p.n} * p.k}},
-      {{}, c, stride_c, nullptr, {}}};
-  arguments.epilogue.thread = fusion_arguments;
-  if constexpr (std::is_same<typename Gemm::schedule::scheduler, cutlass::gemm::StreamKScheduler>::value) {
-    using mode = std::decay_t<decltype(arguments.scheduler.decomposition_mode)>;
-    arguments.scheduler.decomposition_mode = mode::StreamK;
-  }
-  typename Gemm::device device;
-  succeed(Gemm::device::can_implement(arguments));
-  const device_array<uint8> workspace(std::vector<uint8>(Gemm::device::get_workspace_size(arguments)));
-  succeed(device.initialize(arguments, workspace.data()));
-  succeed(device.run());
-  succeed(cudaDeviceSynchronize());
+  typename Gemm::epilogue::Arguments to{{}, c, stride_c, nullptr, {}};
+  to.thread = fusion_arguments;
+  run_gemm<Gemm>({p.m, p.n, p.k, p.batches}, p.a, p.b, to);
 }
 
 // Element by element, as the op says it: what one thread of a plain kernel computes.
@@ -409,7 +313,8 @@ TEST_CASE(INVACT_TEST_STORAGE_NAME
           ": a gated node's misuse is Status::kInvalid, and can_implement() of its adapter says so") {
   using op = clamped_swiglu<storage>;
   using node = epilogue::sm90_gated_forward<op, stride>;
-  using device_gemm = typename gemm<fusion::Sm90EVT<node, fusion::Sm90AccFetch>, void, ping_pong>::device;
+  using device_gemm =
+      typename gemm<fusion::Sm90EVT<node, fusion::Sm90AccFetch>, row_major, void, void, ping_pong>::device;
   const device_array<factor> a(std::vector<factor>(128 * 64)), b(std::vector<factor>(256 * 64));
   const device_array<storage> hu(std::vector<storage>(128 * 272));
   const device_array<uint8> mask(std::vector<uint8>(128 * 32 + 16));

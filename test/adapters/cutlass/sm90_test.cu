@@ -6,11 +6,6 @@
 //   4  what can_implement() refuses, with a node
 #include <cutlass/cutlass.h>
 
-#include <cutlass/epilogue/collective/collective_builder.hpp>
-#include <cutlass/gemm/collective/collective_builder.hpp>
-#include <cutlass/gemm/device/gemm_universal_adapter.h>
-#include <cutlass/gemm/kernel/gemm_universal.hpp>
-
 #include <invact/adapters/cutlass/functor.hpp>
 #include <invact/adapters/cutlass/sm90_nodes.hpp>
 #include <invact/invact.cuh>
@@ -19,89 +14,18 @@
 #include <cmath>
 #include <vector>
 
-#include "support/catch.hpp"
-#include "support/device_array.cuh"
-
-// One test program has several types.
-#define INVACT_TEST_STRING_(text) #text
-#define INVACT_TEST_STRING(text) INVACT_TEST_STRING_(text)
-#define INVACT_TEST_STORAGE_NAME INVACT_TEST_STRING(INVACT_TEST_STORAGE)
+#include "adapters/cutlass/sm90_gemm.cuh"
 
 namespace {
 
-using namespace invact;
-namespace fusion = cutlass::epilogue::fusion;
-using cute::_0;
-using cute::_1;
-using storage = INVACT_TEST_STORAGE;
-constexpr bool is_float8 = sizeof(storage) == 1;
 template <class Storage>
 constexpr bool is_bfloat16 = std::is_same<Storage, cutlass::bfloat16_t>::value;
-// Of A and B, which hold small integers; and of dx.
-using factor = std::conditional_t<is_float8, storage, cutlass::half_t>;
+// Of dx.
 using gradient = std::conditional_t<is_float8, cutlass::bfloat16_t, storage>;
-template <class T>
-constexpr int alignment = 128 / cutlass::sizeof_bits<T>::value;
-using row_major = cutlass::layout::RowMajor;
-using column_major = cutlass::layout::ColumnMajor;
-[[maybe_unused]] constexpr auto nearest = cutlass::FloatRoundStyle::round_to_nearest;
 
-[[maybe_unused]] void succeed(cudaError_t status) {
-  INFO(cudaGetErrorString(status));
-  REQUIRE(status == cudaSuccess);
-}
-[[maybe_unused]] void succeed(cutlass::Status status) {
-  INFO(cutlass::cutlassGetStatusString(status));
-  REQUIRE(status == cutlass::Status::kSuccess);
-}
-
-struct ping_pong {
-  using tile = cute::Shape<cute::_128, cute::_128, cute::_64>;
-  using cluster = cute::Shape<_1, _1, _1>;
-  using epilogue_tile = cutlass::epilogue::collective::EpilogueTileAuto;
-  using mainloop = cutlass::gemm::KernelTmaWarpSpecializedPingpong;
-  using epilogue = cutlass::epilogue::TmaWarpSpecialized;
-  using scheduler = void;
-};
 // As the benchmark found best.
 struct large_epilogue : ping_pong {
   using epilogue_tile = cute::Shape<cute::_64, cute::_128>;
-};
-// Tiles in clusters, and split along K.
-struct cooperative {
-  using tile = cute::Shape<cute::_128, cute::_256, cute::_64>;
-  using cluster = cute::Shape<cute::_2, _1, _1>;
-  using epilogue_tile = cutlass::epilogue::collective::EpilogueTileAuto;
-  using mainloop = cutlass::gemm::KernelTmaWarpSpecializedCooperative;
-  using epilogue = cutlass::epilogue::TmaWarpSpecializedCooperative;
-  using scheduler = cutlass::gemm::StreamKScheduler;
-};
-
-// D = epilogue(A * B^T): A is M x K and B is N x K, both row-major.
-template <class Fusion, class LayoutD, class ElementC, class ElementD, class Schedule>
-struct gemm {
-  using cluster = typename Schedule::cluster;
-  [[maybe_unused]] static constexpr bool splits_k =
-      std::is_same<typename Schedule::scheduler, cutlass::gemm::StreamKScheduler>::value;
-  static constexpr int alignment_c =
-      std::is_void<ElementC>::value ? alignment<ElementD> : alignment<storage>;
-  using epilogue = typename cutlass::epilogue::collective::CollectiveBuilder<
-      cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, typename Schedule::tile, cluster,
-      typename Schedule::epilogue_tile, float, float, ElementC, LayoutD, alignment_c, ElementD, LayoutD,
-      alignment<ElementD>, typename Schedule::epilogue, Fusion>::CollectiveOp;
-  using mainloop = typename cutlass::gemm::collective::CollectiveBuilder<
-      cutlass::arch::Sm90, cutlass::arch::OpClassTensorOp, factor, row_major, alignment<factor>, factor,
-      column_major, alignment<factor>, float, typename Schedule::tile, cluster,
-      cutlass::gemm::collective::StageCountAutoCarveout<static_cast<int>(
-          sizeof(typename epilogue::SharedStorage))>,
-      typename Schedule::mainloop>::CollectiveOp;
-  using kernel = cutlass::gemm::kernel::GemmUniversal<cute::Shape<int, int, int, int>, mainloop, epilogue,
-                                                      typename Schedule::scheduler>;
-  using device = cutlass::gemm::device::GemmUniversalAdapter<kernel>;
-};
-
-struct problem {
-  int m, n, k, batches;
 };
 
 // Elements from one row of D, or column, to the next: with a gap.
@@ -124,17 +48,10 @@ auto stride_of_d(const problem& p) {
 template <class LayoutD>
 struct data {
   explicit data(const problem& p)
-      : of(p), a(elements(p.m, p.k * p.batches, 7)), b(elements(p.n, p.k * p.batches, 5)) {}
+      : of(p),
+        a(small_integers(int64{p.m} * p.k * p.batches, 7)),
+        b(small_integers(int64{p.n} * p.k * p.batches, 5)) {}
 
-  static std::vector<factor> elements(int rows, int columns, int modulus) {
-    std::vector<factor> v(static_cast<std::size_t>(rows) * columns);
-    unsigned state = 1;
-    for (factor& e : v) {
-      state = state * 1664525u + 1013904223u;
-      e = factor(static_cast<float>(static_cast<int>((state >> 16) % modulus) - modulus / 2));
-    }
-    return v;
-  }
   std::size_t size() const {
     return static_cast<std::size_t>(std::is_same<LayoutD, row_major>::value ? of.m : of.n) *
            leading<LayoutD>(of) * of.batches;
@@ -175,24 +92,10 @@ struct data {
 
 template <class Gemm, class LayoutD, class C, class D, class Fusion>
 void run(const data<LayoutD>& of, const C* c, D* d, const Fusion& fusion_arguments) {
-  const problem& p = of.of;
-  const device_array<factor> a(of.a), b(of.b);
-  typename Gemm::device::Arguments arguments{
-      cutlass::gemm::GemmUniversalMode::kGemm,
-      {p.m, p.n, p.k, p.batches},
-      {a.data(), {int64{p.k}, _1{}, int64{p.m} * p.k}, b.data(), {int64{p.k}, _1{}, int64{p.n} * p.k}},
-      {{}, c, stride_of_d<LayoutD>(p), d, stride_of_d<LayoutD>(p)}};
-  arguments.epilogue.thread = fusion_arguments;
-  if constexpr (Gemm::splits_k) {
-    using mode = std::decay_t<decltype(arguments.scheduler.decomposition_mode)>;
-    arguments.scheduler.decomposition_mode = mode::StreamK;
-  }
-  typename Gemm::device device;
-  succeed(Gemm::device::can_implement(arguments));
-  const device_array<uint8> workspace(std::vector<uint8>(Gemm::device::get_workspace_size(arguments)));
-  succeed(device.initialize(arguments, workspace.data()));
-  succeed(device.run());
-  succeed(cudaDeviceSynchronize());
+  const auto stride = stride_of_d<LayoutD>(of.of);
+  typename Gemm::epilogue::Arguments to{{}, c, stride, d, stride};
+  to.thread = fusion_arguments;
+  run_gemm<Gemm>(of.of, of.a, of.b, to);
 }
 
 // An op, with a scale of 16 and a record where it has those.
