@@ -1,80 +1,44 @@
 #include "c_interface.h"
+#include "c_interface_op.hpp"
 
-#include <invact/invact.cuh>
-
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include <invact/activation/catalogue.hpp>
 
 #include <cstring>
 
 namespace {
 
-using invact::inverted;
-
-template <class Run, class Activation, class T>
-cudaError_t with_packing(const Run& run, const char* packing) {
-  if (std::strcmp(packing, "bitmask") == 0) return run(inverted<Activation, T, invact::bitmask>{});
-  if (std::strcmp(packing, "mantissa_bit") == 0)
-    return run(inverted<Activation, T, invact::mantissa_bit>{});
-  return cudaErrorInvalidValue;
-}
-
-template <class Run, class Activation>
-cudaError_t with_storage(const Run& run, const char* storage, const char* packing) {
-  if (std::strcmp(storage, "float") == 0) return with_packing<Run, Activation, float>(run, packing);
-  if (std::strcmp(storage, "half") == 0) return with_packing<Run, Activation, __half>(run, packing);
-  if (std::strcmp(storage, "bfloat16") == 0) {
-    return with_packing<Run, Activation, __nv_bfloat16>(run, packing);
-  }
-  return cudaErrorInvalidValue;
-}
-
-// run(op) of the op with these names.
-template <class Run>
-cudaError_t with_op(const Run& run, const char* activation, const char* storage, const char* packing) {
-  if (std::strcmp(activation, "gelu") == 0) return with_storage<Run, invact::gelu>(run, storage, packing);
-  if (std::strcmp(activation, "silu") == 0) return with_storage<Run, invact::silu>(run, storage, packing);
-  return cudaErrorInvalidValue;
-}
-
-// One fixed mask argument for both packings.
-template <class Op>
-cudaError_t forward(const Op& op, long long n, const void* x, void* y, void* mask, cudaStream_t stream) {
-  using T = typename Op::storage_type;
-  if constexpr (Op::mask_bits > 0) {
-    return invact::device::forward(op, n, static_cast<const T*>(x), static_cast<T*>(y),
-                                   static_cast<invact::uint8*>(mask), stream);
-  } else {
-    static_cast<void>(mask);
-    return invact::device::forward(op, n, static_cast<const T*>(x), static_cast<T*>(y), stream);
-  }
-}
-
-template <class Op>
-cudaError_t backward(const Op& op, long long n, const void* dy, const void* y, const void* mask, void* dx,
-                     cudaStream_t stream) {
-  using T = typename Op::storage_type;
-  if constexpr (Op::mask_bits > 0) {
-    return invact::device::backward(op, n, static_cast<const T*>(dy), static_cast<const T*>(y),
-                                    static_cast<const invact::uint8*>(mask), static_cast<T*>(dx), stream);
-  } else {
-    static_cast<void>(mask);
-    return invact::device::backward(op, n, static_cast<const T*>(dy), static_cast<const T*>(y),
-                                    static_cast<T*>(dx), stream);
-  }
+const bench::c_op* find(const char* activation, const char* storage, const char* packing) {
+#define INVACT_FIND(name) \
+  if (std::strcmp(activation, #name) == 0) return bench::find_op<invact::name>(storage, packing);
+  INVACT_CATALOGUE(INVACT_FIND)
+#undef INVACT_FIND
+  return nullptr;
 }
 
 }  // namespace
 
 int invact_bench_forward(const char* activation, const char* storage, const char* packing, long long n,
                          const void* x, void* y, void* mask, void* stream) {
-  return with_op([&](auto op) { return forward(op, n, x, y, mask, static_cast<cudaStream_t>(stream)); },
-                 activation, storage, packing);
+  const bench::c_op* const op = find(activation, storage, packing);
+  if (op == nullptr) return cudaErrorInvalidValue;
+  return op->forward(n, x, y, mask, static_cast<cudaStream_t>(stream));
 }
 
 int invact_bench_backward(const char* activation, const char* storage, const char* packing, long long n,
                           const void* dy, const void* y, const void* mask, void* dx, void* stream) {
-  return with_op(
-      [&](auto op) { return backward(op, n, dy, y, mask, dx, static_cast<cudaStream_t>(stream)); },
-      activation, storage, packing);
+  const bench::c_op* const op = find(activation, storage, packing);
+  if (op == nullptr) return cudaErrorInvalidValue;
+  return op->backward(n, dy, y, mask, dx, static_cast<cudaStream_t>(stream));
+}
+
+int invact_bench_mask_bits(const char* activation, const char* storage, const char* packing) {
+  const bench::c_op* const op = find(activation, storage, packing);
+  return op == nullptr ? -1 : op->mask_bits;
+}
+
+int invact_bench_gradient_factor(const char* activation, const char* storage, const char* packing,
+                                 long long n, const void* y, const void* mask, float* g, void* stream) {
+  const bench::c_op* const op = find(activation, storage, packing);
+  if (op == nullptr) return cudaErrorInvalidValue;
+  return op->gradient_factor(n, y, mask, g, static_cast<cudaStream_t>(stream));
 }
