@@ -71,7 +71,7 @@ void measure(benchmark::State& state, bool is_forward, int log2n) {
   forward<Op>(n, x.get(), y.get(), mask.get(), nullptr);
   check(cudaDeviceSynchronize());
   memcpy_of copy(bytes);
-  race r(batch_of(log2n));
+  race r(batch_of(n));
   const std::size_t ours = r.add([&](cudaStream_t stream) {
     if (is_forward) {
       forward<Op>(n, x.get(), y.get(), mask.get(), stream);

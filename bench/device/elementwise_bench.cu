@@ -101,7 +101,7 @@ void measure(benchmark::State& state, const char* activation, const char* storag
   memcpy_of copy(std::max(forward_bytes, backward_bytes));
 
   using kernels = standard_kernels<Activation, T>;
-  const int batch = batch_of(log2n);
+  const int batch = batch_of(n);
   int forward_policy = 0, backward_policy = 0;
   std::string label = "standard";
   if (forward) {

@@ -91,7 +91,7 @@ void measure(benchmark::State& state, step what, int log2n) {
   forward<Interleaved>(op, shape, t, nullptr);
   check(cudaDeviceSynchronize());
   memcpy_of copy(bytes);
-  race r(batch_of(log2n));
+  race r(batch_of(n));
   const std::size_t ours = r.add([&](cudaStream_t stream) {
     if (what == step::forward) {
       forward<Interleaved>(op, shape, t, stream);

@@ -60,11 +60,11 @@ void add_policies(race& r, tensors<Op>& t) {
 }
 
 template <bool Forward, class Op>
-void row(const char* name, tensors<Op>& t, int log2n, long iterations) {
+void row(const char* name, tensors<Op>& t, long iterations) {
   const int64 size = static_cast<int64>(sizeof(typename Op::storage_type));
   const int64 bytes = (Forward ? 2 : 3) * t.n * size + t.mask.size();
   memcpy_of copy(bytes);
-  race r(batch_of(log2n));
+  race r(batch_of(t.n));
   add_policies<Forward, 128>(r, t);
   add_policies<Forward, 256>(r, t);
   add_policies<Forward, 512>(r, t);
@@ -90,8 +90,8 @@ void row(const char* name, tensors<Op>& t, int log2n, long iterations) {
 template <class Op>
 void rows(const char* name, int log2n, long iterations) {
   tensors<Op> t(int64{1} << log2n);
-  row<true>(name, t, log2n, iterations);
-  row<false>(name, t, log2n, iterations);
+  row<true>(name, t, iterations);
+  row<false>(name, t, iterations);
 }
 
 void table(int log2n, long iterations) {

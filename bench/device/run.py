@@ -428,6 +428,27 @@ def shapes_table(rows):
     return table(["", "µs", "GB/s", "memcpy", "plain"], cells)
 
 
+def scaling_tables(scaling):
+    """Rows of scaling_bench by case, with a column for each (packing, direction)."""
+    columns = [(packing, direction) for packing in PACKINGS for direction in ("forward", "backward")]
+    head = [f"{PACKINGS[packing]} {direction}" for packing, direction in columns]
+    kinds = {}
+    for name, row in scaling.items():
+        kind, packing, direction, *case = name.split("/")
+        kinds.setdefault(kind, {}).setdefault(" ".join(case), {})[packing, direction] = row
+
+    def cells(kind, form):
+        return [[case, *(form(figures[column]) if column in figures else "–" for column in columns)]
+                for case, figures in kinds.get(kind, {}).items()]
+
+    lines = ["One run, µs (what of it is over the memcpy's; an empty kernel's):", ""]
+    lines += table(["", *head], cells("n", lambda row: f"{row['us']:.2f} ({row['over_memcpy_us']:+.2f}; "
+                                                       f"{row['empty_us']:.2f})"))
+    lines += ["The memcpy's and the plain run's time over ours, rows and runs that are not aligned:", ""]
+    return lines + table(["", *head], [row for kind in ("rows", "misaligned") for row in cells(
+        kind, lambda row: f"{ratio(row['vs_memcpy'])}, {ratio(row['vs_plain'])}")])
+
+
 def catalogue_storages(storages):
     """The storage types of catalogue_bench, which has e4m3 where it has all others."""
     return [*storages, "e4m3"] if len(storages) > 1 else storages
@@ -467,7 +488,7 @@ def outcomes(steps):
                                  for name, seconds, outcome in steps.done])
 
 
-def report(context, steps, results, shapes, catalogue, policies, torch, storages):
+def report(context, steps, results, shapes, scaling, catalogue, policies, torch, storages):
     lines = [f"# Device kernels on {context['gpu']}, {context['date']}" + (" (quick)" if context["quick"] else ""), "",
              f"{context['gpu']}, driver {context['driver']}, {context['cuda']}, {context['system']}. `include/` is",
              f"`{context['stamp']}` (`git rev-parse HEAD:include`). Written by bench/device/run.py. Medians; what a",
@@ -487,6 +508,8 @@ def report(context, steps, results, shapes, catalogue, policies, torch, storages
         lines += ["## Shapes", "",
                   "bench/device/shapes_bench.cu, GELU in bfloat16. `plain`: the forward or backward of as many",
                   "elements in one aligned run.", ""] + shapes_table(shapes)
+    if scaling:
+        lines += ["## Scaling", "", "bench/device/scaling_bench.cu, GELU in bfloat16.", ""] + scaling_tables(scaling)
     if catalogue:
         lines += ["## Catalogue", "",
                   f"bench/device/catalogue_bench.cu, n = 2^{CATALOGUE}: the memcpy's time over the kernel's. x, y, dy and dx",
@@ -575,6 +598,7 @@ def main():
         steps, programs / "device_elementwise_bench", *few,
         *(["--benchmark_filter=bfloat16"] if options.quick else [])))
     shapes = steps.run("shape benchmarks", lambda: benchmark(steps, programs / "device_shapes_bench", *few))
+    scaling = steps.run("scaling benchmarks", lambda: benchmark(steps, programs / "device_scaling_bench", *few))
     catalogue = steps.run("catalogue benchmarks", lambda: benchmark(
         steps, programs / "device_catalogue_bench", *few,
         f"--benchmark_filter={'bfloat16.*' if options.quick else ''}log2n:{CATALOGUE}"))
@@ -592,7 +616,8 @@ def main():
 
     results = Results(rows, torch, figures)
     path = options.results / f"{context['date']}-{slug}{'-quick' if options.quick else ''}.md"
-    path.write_text(report(context, steps, results, shapes, catalogue, policies, torch, storages), encoding="utf-8")
+    path.write_text(report(context, steps, results, shapes, scaling, catalogue, policies, torch, storages),
+                    encoding="utf-8")
     if gemm or mlp:
         parts = [f"#{line}" if line.startswith("#") else line for text in (gemm, mlp) if text for line in
                  [*text.splitlines(), ""]]

@@ -93,19 +93,23 @@ class device_array {
   T* data_ = nullptr;
 };
 
-// A device-to-device memcpy that reads and writes, together, as many bytes as what it stands beside.
-// Its source is random like the tensors: what the memory's wires carry changes their power.
+// A device-to-device memcpy that reads and writes, together, as many bytes as what it stands beside, in floats and at
+// least one. Its source is random like the tensors: what the memory's wires carry changes their power.
 class memcpy_of {
  public:
-  explicit memcpy_of(int64 bytes) : from_(bytes / 2 / 4), to_(bytes / 2) { from_.fill_normal(99); }
+  explicit memcpy_of(int64 bytes) : from_(floats(bytes)), to_(floats(bytes)) { from_.fill_normal(99); }
   void operator()(cudaStream_t stream, int64 bytes) {
-    check(cudaMemcpyAsync(to_.get(), from_.get(), static_cast<std::size_t>(bytes / 2 / 4 * 4),
+    check(cudaMemcpyAsync(to_.get(), from_.get(), static_cast<std::size_t>(floats(bytes)) * sizeof(float),
                           cudaMemcpyDeviceToDevice, stream));
   }
 
  private:
+  static int64 floats(int64 bytes) {
+    return std::max<int64>(1, bytes / 2 / static_cast<int64>(sizeof(float)));
+  }
+
   device_array<float> from_;
-  device_array<uint8> to_;
+  device_array<float> to_;
 };
 
 // Keeps the stream busy while the host fills it, so that no launch latency is timed.
@@ -216,8 +220,8 @@ class race {
   std::size_t rounds_ = 0;
 };
 
-// Calls of one graph: 20 where one call takes a few microseconds.
-constexpr int batch_of(int log2n) { return log2n <= 24 ? 20 : 1; }
+// Calls of one graph: 20 where one call, of n elements, takes a few microseconds.
+constexpr int batch_of(int64 n) { return n <= int64{1} << 24 ? 20 : 1; }
 
 // The library's kernels over one run of elements, launched as its own entry points do but with a policy
 // of the caller's choice. n is a multiple of a block's elements, and all tensors are aligned.
