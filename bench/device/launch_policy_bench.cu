@@ -36,10 +36,10 @@ struct tensors {
   }
 };
 
-constexpr int policies = 9;
+constexpr int policies = 12;
 constexpr const char* heading =
-    "| kernel | memcpy GB/s | best GB/s | 128x1 | 128x2 | 128x4 | 256x1 | 256x2 | 256x4 | 512x1 | 512x2 | "
-    "512x4 |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    "| kernel | memcpy GB/s | best GB/s | 128x1 | 128x2 | 128x3 | 128x4 | 256x1 | 256x2 | 256x3 | 256x4 | 512x1 | "
+    "512x2 | 512x3 | 512x4 |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
 template <bool Forward, int Threads, int Fragments, class Op>
 void add_policy(race& r, tensors<Op>& t) {
@@ -56,6 +56,7 @@ template <bool Forward, int Threads, class Op>
 void add_policies(race& r, tensors<Op>& t) {
   add_policy<Forward, Threads, 1>(r, t);
   add_policy<Forward, Threads, 2>(r, t);
+  add_policy<Forward, Threads, 3>(r, t);
   add_policy<Forward, Threads, 4>(r, t);
 }
 
@@ -102,7 +103,10 @@ void table(int log2n, long iterations) {
   rows<inverted<gelu, bf16, mantissa_bit>>("GELU bfloat16 mantissa bit", log2n, iterations);
   rows<inverted<silu, bf16, bitmask>>("SiLU bfloat16 bitmask", log2n, iterations);
   rows<inverted<silu, bf16, mantissa_bit>>("SiLU bfloat16 mantissa bit", log2n, iterations);
+  rows<inverted<mish, bf16, mantissa_bit>>("Mish bfloat16 mantissa bit", log2n, iterations);
+  rows<inverted<invact::tanh, bf16>>("tanh bfloat16", log2n, iterations);
   rows<inverted<gelu, float, bitmask>>("GELU float bitmask", log2n, iterations);
+  rows<inverted<invact::tanh, float>>("tanh float", log2n, iterations);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ inline constexpr int resident_threads = Elements > 16 ? 1024 : 1536;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
-// the path that counts elements, whose threads stay together (see store_mask).
+// the path that counts elements, where the threads of a warp stay together in the forward (see store_mask).
 template <int Threads, int Fragments, int N>
 inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
 
@@ -39,6 +39,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
 #pragma unroll 1
     for (int f = 0; f < Fragments; ++f) {
       const int64 i = first + f * stride;
+      // A run that is shorter than a tile takes the time of this path: nothing is computed for elements beyond it.
+      if (i - static_cast<int>(threadIdx.x % 32) * N >= n) break;
       const int count = elements_at<N>(i, n);
       forward_fragment<Vector>(op, widen(load_fragment<N, Vector>(x + i, count)), count, y + i, mask, i,
                                record);
@@ -74,6 +76,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
 #pragma unroll 1
   for (int f = 0; f < Fragments; ++f) {
     const int64 i = first + f * stride;
+    if (i >= n) break;
     const int count = elements_at<N>(i, n);
     backward_input<Op, N, Dy> in;
     in.template load<Vector>(dy + i, y + i, mask, i, count);
