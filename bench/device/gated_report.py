@@ -1,4 +1,8 @@
-"""The part of the report on gated units: tables of what gated_bench and pytorch_gated.py measured."""
+"""The part of the report on gated units: tables of what gated_bench and bench/pytorch/gated.py measured."""
+
+import statistics
+
+from tables import ratio, table
 
 UNITS = {"swiglu": "SwiGLU", "geglu": "GeGLU", "geglu_tanh": "GeGLU, tanh", "mishglu": "MishGLU", "reglu": "ReGLU",
          "glu": "GLU", "clamped_swiglu": "clamped SwiGLU"}
@@ -8,15 +12,6 @@ FORWARD_OF_MEMCPY = 0.97
 BACKWARD_OF_MEMCPY = 1.00
 OF_EAGER = 1.3
 OF_COMPILED = 1.05
-
-
-def table(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
-
-
-def ratio(value):
-    return "–" if value is None else f"{value:.3f}"
 
 
 def verdict(values, target):
@@ -102,7 +97,11 @@ def peers(torch):
 
 
 def report(rows, torch, gemm):
-    """Lines of Markdown; what was not measured is None."""
+    """Lines of Markdown; what was not measured is None. torch: of all peers."""
+    if torch:
+        torch = {"torch": torch["torch"], "rows": [
+            {**row, "us": {name: statistics.median(values) for name, values in row["us"].items()}}
+            for row in torch["rows"] if row["part"] == "gated"]}
     lines = ["## Targets", "", *targets(rows or {}, torch)]
     if rows:
         lines += ["## Elementwise", "",
@@ -111,7 +110,7 @@ def report(rows, torch, gemm):
                   "the h that its backward writes again, but in the columns without; and the bitmask.", "", *elementwise(rows)]
     if torch:
         lines += ["## PyTorch", "",
-                  f"bench/device/pytorch_gated.py, PyTorch {torch['torch']}: eager's time over that of each. `copy` moves the",
+                  f"bench/pytorch/gated.py, PyTorch {torch['torch']}: eager's time over that of each. `copy` moves the",
                   "tensors that each direction must move; `compile, h again` is torch.compile where as little is kept as",
                   "with invact: its backward writes h again, for the next layer; `recompute` writes none.", "", *peers(torch)]
     if gemm:

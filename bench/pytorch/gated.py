@@ -1,48 +1,21 @@
-#!/usr/bin/env python3
-"""Gated units, h = f(g) * u, in PyTorch, eager and compiled, beside invact's kernels and a copy of the same bytes.
+"""Gated units, h = f(g) * u, in bfloat16: PyTorch, eager and compiled, and invact.
 
-    bench/device/pytorch_gated.py --library build/gpu/bench/libinvact_bench_c.so [--json FILE] [--iterations N] [--quick]
-
-As pytorch.py, in bfloat16: all take turns on one stream, reported are medians. Eager kernels write into memory that is
-there already, so that no allocation is timed: silu and mul; then mul twice and silu_backward. torch.compile fuses each
-direction; where g, u and h are not all kept, but g and u alone, its backward writes h too: `compile, h again`. `autograd`
-is what a user runs, allocations and all, `compiled autograd` the same of a compiled function.
---quick: SwiGLU at 2^28 alone, without torch.compile. Exit status 77 without PyTorch or without a GPU.
+Eager kernels write into memory that is there already, so that no allocation is timed: silu and mul; then mul twice and
+silu_backward. torch.compile fuses each direction; where g, u and h are not all kept, but g and u alone, its backward writes
+h too: `compile, h again`. `autograd` is what a user runs, allocations and all, `compiled autograd` the same of a compiled
+function.
 """
 
-import ctypes
-import sys
+import torch
 
-from pytorch import BATCH, DIRECTIONS, race_directions, run, torch, try_compiled
+from timing import batch_of, both, microseconds
 
+DIRECTIONS = ("forward", "backward", "both")
+SIZES = (20, 24, 28)
 UNITS = {"swiglu": ("silu", {}), "geglu": ("gelu", {"approximate": "none"})}
 PACKINGS = ("bitmask", "mantissa_bit", "recompute")
 # Tensors that each direction must read and write.
 TENSORS = {"forward": 3, "backward": 5, "both": 8}
-
-
-class Library:
-    def __init__(self, path):
-        library = ctypes.CDLL(path)
-        text, pointer = ctypes.c_char_p, ctypes.c_void_p
-        self._forward = library.invact_bench_gated_forward
-        self._forward.argtypes = [text] * 2 + [ctypes.c_longlong] + [pointer] * 5
-        self._backward = library.invact_bench_gated_backward
-        self._backward.argtypes = [text] * 2 + [ctypes.c_longlong] + [pointer] * 8
-
-    @staticmethod
-    def _check(status):
-        if status != 0:
-            raise RuntimeError(f"invact: cudaError_t {status}")
-
-    def forward(self, activation, packing, g, u, h, mask):
-        self._check(self._forward(activation.encode(), packing.encode(), g.numel(), g.data_ptr(), u.data_ptr(),
-                                  h.data_ptr(), mask.data_ptr(), torch.cuda.current_stream().cuda_stream))
-
-    def backward(self, activation, packing, dh, kept, u, mask, dg, du):
-        self._check(self._backward(activation.encode(), packing.encode(), dh.numel(), dh.data_ptr(), kept.data_ptr(),
-                                   u.data_ptr(), mask.data_ptr(), dg.data_ptr(), du.data_ptr(), None,
-                                   torch.cuda.current_stream().cuda_stream))
 
 
 class Tensors:
@@ -84,8 +57,23 @@ def formula(unit):
     return lambda g, u: getattr(torch.nn.functional, name)(g, **arguments) * u
 
 
+_compiled = {}
+
+
 def compiled(unit, t):
-    torch._dynamo.reset()
+    """A shape is compiled once, and is kept."""
+    if unit not in _compiled:
+        _compiled[unit] = compile_all(unit)
+    forward, backward, with_h, whole = _compiled[unit]
+    forward(t.g, t.u)
+    backward(t.dh, t.g, t.u)
+    with_h(t.dh, t.g, t.u)
+    run_forward = lambda: forward(t.g, t.u)  # noqa: E731
+    return {"compile": (run_forward, lambda: backward(t.dh, t.g, t.u)),
+            "compile, h again": (run_forward, lambda: with_h(t.dh, t.g, t.u))}, whole
+
+
+def compile_all(unit):
     name, arguments = UNITS[unit]
     differentiate = getattr(torch.ops.aten, name + "_backward")
     activate = getattr(torch.nn.functional, name)
@@ -94,12 +82,7 @@ def compiled(unit, t):
                              dynamic=False)
     with_h = torch.compile(lambda dh, g, u: (differentiate(dh * u, g, **arguments), dh * activate(g, **arguments),
                                              activate(g, **arguments) * u), dynamic=False)
-    forward(t.g, t.u)
-    backward(t.dh, t.g, t.u)
-    with_h(t.dh, t.g, t.u)
-    torch.cuda.synchronize()
-    run_forward = lambda: forward(t.g, t.u)  # noqa: E731
-    return (run_forward, lambda: backward(t.dh, t.g, t.u)), (run_forward, lambda: with_h(t.dh, t.g, t.u))
+    return forward, backward, with_h, torch.compile(formula(unit), dynamic=False)
 
 
 def autograd(function, t):
@@ -115,8 +98,8 @@ def autograd(function, t):
 def ours(library, unit, packing, t):
     name = UNITS[unit][0]
     kept = t.g if packing == "recompute" else t.h[packing]
-    return (lambda: library.forward(name, packing, t.g, t.u, t.h[packing], t.mask),
-            lambda: library.backward(name, packing, t.dh, kept, t.u, t.mask, t.dg, t.du))
+    return (lambda: library.gated_forward((name, packing), t.g, t.u, t.h[packing], t.mask),
+            lambda: library.gated_backward((name, packing), t.dh, kept, t.u, t.mask, t.dg, t.du))
 
 
 def copies(t):
@@ -148,30 +131,33 @@ def check_results(library, unit, t):
 
 
 def measure(library, unit, log2n, t, options):
-    """One row a direction: microseconds of each contestant."""
-    batch = BATCH if log2n <= 24 else 1
+    """A row a direction."""
+    batch = batch_of(log2n)
     check_results(library, unit, t)
     pairs = {"copy": copies(t), "eager": eager(unit, t)}
     for packing in PACKINGS:
         pairs[packing] = ours(library, unit, packing, t)
-    made, problem = try_compiled(lambda: dict(zip(("compile", "compile, h again"), compiled(unit, t))), batch, options)
-    pairs.update(made)
     autograds = {"autograd": autograd(formula(unit), t)} if batch == 1 else {}
-    if made:
-        autograds["compiled autograd"] = autograd(torch.compile(formula(unit), dynamic=False), t)
-    us = race_directions(pairs, autograds, options.iterations, batch)
-    return [{"unit": unit, "direction": direction, "log2n": log2n, "bytes": TENSORS[direction] * 2 * t.g.numel(),
-             "us": us[direction]} for direction in DIRECTIONS], problem
+    if options.compile and batch == 1:
+        made, whole = compiled(unit, t)
+        pairs.update(made)
+        autograds["compiled autograd"] = autograd(whole, t)
+    for index, direction in enumerate(DIRECTIONS):
+        works = {name: both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
+        if direction == "both":
+            works.update(autograds)
+        if direction == "backward":
+            # What each keeps between its directions.
+            for forward, _ in pairs.values():
+                forward()
+        yield {"part": "gated", "unit": unit, "direction": direction, "log2n": log2n,
+               "us": microseconds(works, options.rounds, batch)}
 
 
 def measure_all(library, options):
-    for log2n in (28,) if options.quick else (28, 24, 20):
+    for log2n in SIZES:
         t = Tensors(1 << log2n)
-        for unit in list(UNITS)[:1] if options.quick else UNITS:
-            yield measure(library, unit, log2n, t, options)
+        for unit in UNITS:
+            yield from measure(library, unit, log2n, t, options)
         del t
         torch.cuda.empty_cache()
-
-
-if __name__ == "__main__":
-    sys.exit(run(__doc__, Library, measure_all, lambda row: row["unit"]))

@@ -1,0 +1,61 @@
+"""Contestants that take turns on one stream, and what becomes of their times."""
+
+import statistics
+
+import torch
+
+# Calls of one graph where a call takes a few microseconds.
+BATCH = 20
+
+
+def batch_of(log2n):
+    return BATCH if log2n <= 24 else 1
+
+
+def capture(work):
+    """A graph of BATCH calls, on a stream of its own."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        work()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for _ in range(BATCH):
+            work()
+    return graph.replay
+
+
+def race(contestants, iterations, batch=1, hold=1_000_000):
+    """Median seconds of one call of each, which take turns between events; another begins in every round. With batch
+    above 1 a turn is a graph of BATCH calls. hold: cycles for which the stream is kept busy first, while the host fills
+    it, so that no launch latency is timed."""
+    works = {name: capture(work) if batch > 1 else work for name, work in contestants.items()}
+    names = list(works)
+    seconds = {name: [] for name in names}
+    for number in range(-3, iterations):
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(len(names) + 1)]
+        torch.cuda._sleep(hold)
+        order = [names[(number + k) % len(names)] for k in range(len(names))]
+        events[0].record()
+        for name, event in zip(order, events[1:]):
+            works[name]()
+            event.record()
+        torch.cuda.synchronize()
+        if number < 0:  # warms up
+            continue
+        for name, begin, end in zip(order, events, events[1:]):
+            seconds[name].append(begin.elapsed_time(end) * 1e-3 / batch)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def microseconds(contestants, *arguments, **options):
+    return {name: 1e6 * value for name, value in race(contestants, *arguments, **options).items()}
+
+
+def both(pair):
+    def run():
+        pair[0]()
+        pair[1]()
+
+    return run
