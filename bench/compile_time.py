@@ -11,9 +11,9 @@ and the device-wide forward and backward of one op. Their baseline includes the 
 what it includes of CUTLASS.
 
 Prints medians, wall and CPU time (user and system, of the compiler and all that it starts): of the baseline, of the
-unit, and of what it adds to the baseline of the same round. Units take turns, round by round, so that a machine that
-slows down slows all. --headers takes minutes, with CUTLASS some ten. --json FILE writes the median, least and greatest
-of each. With --limit the exit status is 1 when a median of the added CPU time exceeds it.
+unit, and of what it adds to the baseline that was compiled just before it, so that a machine that slows down slows
+both. --headers takes minutes, with CUTLASS some ten. --json FILE writes the median, least and greatest of each. With
+--limit the exit status is 1 when a median of the added CPU time exceeds it.
 """
 
 import argparse
@@ -155,39 +155,32 @@ def measure(command):
 
 
 def compile_in_turn(units, commands, folder, runs):
-    """A list of (wall, CPU) for each (compiler, text) of the units. Units with equal baselines share them."""
-    samples, names = {}, {}
-    for unit in units:
-        for name, text in ((f"baseline of {unit.name}", unit.baseline), (unit.name, unit.text)):
-            samples.setdefault((unit.compiler, text), [])
-            names.setdefault((unit.compiler, text), name)
-    done, total = 0, (runs + 1) * len(samples)
+    """Of each unit a list of pairs, (wall, CPU) of its baseline and of its text."""
+    samples = [[] for _ in units]
     for run in range(runs + 1):
-        for (compiler, text), kept in samples.items():
-            progress(done, total, f"{compiler} {names[compiler, text]}")
-            done += 1
-            file = folder / ("unit.cu" if compiler == "nvcc" else "unit.cpp")
-            file.write_text(text)
-            figures = measure(commands[compiler] + [str(file), "-o", str(folder / "unit.o")])
+        for number, (unit, kept) in enumerate(zip(units, samples)):
+            progress(run * len(units) + number, (runs + 1) * len(units), f"{unit.compiler} {unit.name}")
+            pair = []
+            for text in (unit.baseline, unit.text):
+                file = folder / ("unit.cu" if unit.compiler == "nvcc" else "unit.cpp")
+                file.write_text(text)
+                pair.append(measure(commands[unit.compiler] + [str(file), "-o", str(folder / "unit.o")]))
             if run > 0:  # round 0 fills the caches
-                kept.append(figures)
-    progress(done, total, "compiled")
+                kept.append(pair)
+    progress((runs + 1) * len(units), (runs + 1) * len(units), "compiled")
     return samples
 
 
-def summary(samples):
+def summary(figures):
     return {clock: {"median": statistics.median(values), "min": min(values), "max": max(values)}
-            for clock, values in zip(("wall", "cpu"), zip(*samples))}
+            for clock, values in zip(("wall", "cpu"), zip(*figures))}
 
 
-def summaries(units, samples):
-    rows = []
-    for unit in units:
-        baseline, total = samples[unit.compiler, unit.baseline], samples[unit.compiler, unit.text]
-        added = [tuple(b - a for a, b in zip(*pair)) for pair in zip(baseline, total)]
-        rows.append({"unit": unit.name, "compiler": unit.compiler, "baseline": summary(baseline),
-                     "total": summary(total), "added": summary(added)})
-    return rows
+def summaries(unit, pairs):
+    baseline, total = zip(*pairs)
+    added = [(wall - wall_before, cpu - cpu_before) for (wall_before, cpu_before), (wall, cpu) in pairs]
+    return {"unit": unit.name, "compiler": unit.compiler, "baseline": summary(baseline), "total": summary(total),
+            "added": summary(added)}
 
 
 def print_table(rows, compilers):
@@ -234,7 +227,7 @@ def main():
                  Unit("device-wide forward and backward", "nvcc", TOOLKIT, DEVICE_WIDE)]
     with tempfile.TemporaryDirectory() as name:
         samples = compile_in_turn(units, commands, pathlib.Path(name), runs)
-    rows = summaries(units, samples)
+    rows = [summaries(unit, pairs) for unit, pairs in zip(units, samples)]
     print(f"median of {runs} runs, seconds of wall time (CPU time)\n")
     print_table(rows, compilers)
     if options.json:
