@@ -1,9 +1,10 @@
 // What a thread does with a fragment, N consecutive elements of a row: load, compute, store.
 //
 // A whole fragment of an aligned row is one access of at most 16 bytes (two where a fragment of eight is
-// float's), so that neighbouring threads read neighbouring addresses; what is not aligned, and the end of a row,
-// goes element by element. Loads are plain, not read-only ones, because an output may be an input's own memory; a
-// thread stores what it alone has loaded.
+// float's), so that neighbouring threads read neighbouring addresses; the end of such a row goes element by element. So
+// does what is not aligned, but there the fragments of a warp pass through shared memory, and neighbouring threads
+// access neighbouring elements. Loads are plain, not read-only ones, because an output may be an input's own memory;
+// a warp stores what it alone has loaded.
 #pragma once
 
 #include <invact/core/fragment.hpp>
@@ -50,6 +51,91 @@ __device__ __forceinline__ void store_fragment(T* p, int count, const fragment<T
     if (i < count) p[i] = f[i];
   }
 }
+
+// Elements from c on, of cols, below zero where c is beyond them; no further from it than what a warp can tell from all
+// and from none.
+inline constexpr int all_elements = 1024;
+inline constexpr int no_elements = -all_elements;
+__device__ __forceinline__ int elements_left(int64 c, int64 cols) {
+  const int64 left = cols - c;
+  return left > all_elements ? all_elements : left < no_elements ? no_elements : static_cast<int>(left);
+}
+template <int N>
+__device__ __forceinline__ int clamp_elements(int left) {
+  return left >= N ? N : left > 0 ? left : 0;
+}
+
+// How a block of up to Threads threads accesses the fragments of rows: neighbouring threads have neighbouring fragments,
+// up to a warp of them those of one row. left: the elements of the row from the thread's fragment on, N and more or 0
+// and fewer.
+template <bool Vector, int Threads>
+class row_access {
+ public:
+  // row_threads: threads along a row, a power of two.
+  __device__ __forceinline__ explicit row_access(int row_threads) : width_(row_threads < 32 ? row_threads : 32) {}
+
+  template <int N, class T>
+  __device__ __forceinline__ fragment<T, N> load(const T* p, int left) const {
+    if constexpr (Vector) {
+      return load_fragment<N, true>(p, clamp_elements<N>(left));
+    } else {
+      const int lane = own_lane();
+      T* const of_row = staging<T, N>(lane);
+      const T* const row = p - lane * N;
+      const int elements = left + lane * N;
+      INVACT_UNROLL
+      for (int k = 0; k < N; ++k) {
+        const int i = k * width_ + lane;
+        if (i < elements) of_row[i] = row[i];
+      }
+      __syncwarp();
+      fragment<T, N> f = *reinterpret_cast<const fragment<T, N>*>(of_row + lane * N);
+      __syncwarp();
+      INVACT_UNROLL
+      for (int k = 0; k < N; ++k) f[k] = k < left ? f[k] : storage_traits<T>::from_code(0);
+      return f;
+    }
+  }
+
+  template <class T, int N>
+  __device__ __forceinline__ void store(T* p, int left, const fragment<T, N>& f) const {
+    if constexpr (Vector) {
+      store_fragment<true>(p, clamp_elements<N>(left), f);
+    } else {
+      const int lane = own_lane();
+      T* const of_row = staging<T, N>(lane);
+      T* const row = p - lane * N;
+      const int elements = left + lane * N;
+      *reinterpret_cast<fragment<T, N>*>(of_row + lane * N) = f;
+      __syncwarp();
+      INVACT_UNROLL
+      for (int k = 0; k < N; ++k) {
+        const int i = k * width_ + lane;
+        if (i < elements) row[i] = of_row[i];
+      }
+      __syncwarp();
+    }
+  }
+
+ private:
+  __device__ __forceinline__ int own_lane() const { return static_cast<int>(threadIdx.x) & (width_ - 1); }
+
+  // Shared memory for the fragments of the thread's row.
+  template <class T, int N>
+  __device__ __forceinline__ static T* staging(int lane) {
+    static_assert(sizeof(fragment<T, N>) <= fragment_bytes);
+    const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
+    return reinterpret_cast<T*>(memory() + (thread - lane) * fragment_bytes);
+  }
+  // One for the tensors of all types.
+  __device__ __forceinline__ static uint8* memory() {
+    __shared__ alignas(16) uint8 bytes[Threads * fragment_bytes];
+    return bytes;
+  }
+
+  static constexpr int fragment_bytes = 32;  // at most
+  int width_;
+};
 
 // Mask bits of the fragment that begins with element i of a row, i a multiple of N. They may begin in the
 // middle of a byte: two fragments of four then share it. Bits above those N elements', and of elements that are not
@@ -110,10 +196,11 @@ __device__ __forceinline__ fragment<T, N> narrow(const fragment<float, N>& from)
 
 // forward() of a fragment, y stored at y, mask bits in the mask's row, where the fragment is at i, and f(x)
 // recorded. x is the sum with the bias.
-template <bool Vector, class Op, int N>
-__device__ __forceinline__ void forward_fragment(const Op& op, const fragment<float, N>& x, int count,
-                                                 storage_of<Op>* y, uint8* mask_row, int64 i,
+template <class Access, class Op, int N>
+__device__ __forceinline__ void forward_fragment(const Access& access, const Op& op, const fragment<float, N>& x,
+                                                 int left, storage_of<Op>* y, uint8* mask_row, int64 i,
                                                  amax_record<Op>& record) {
+  const int count = clamp_elements<N>(left);
   fragment<storage_of<Op>, N> out;
   mask_word<Op, N> bits = 0;
   if constexpr (has_fragments<Op, N>) {
@@ -136,7 +223,7 @@ __device__ __forceinline__ void forward_fragment(const Op& op, const fragment<fl
       if constexpr (has_amax<Op>) record.add(e.value, k < count);
     }
   }
-  store_fragment<Vector>(y, count, out);
+  access.store(y, left, out);
   store_mask<N, Op::mask_bits>(mask_row, i, count, bits);
 }
 
@@ -217,12 +304,12 @@ struct backward_input {
   fragment<storage_of<Op>, N> y;
   mask_word<Op, N> bits;
 
-  template <bool Vector>
-  __device__ __forceinline__ void load(const Dy* dy_at, const storage_of<Op>* y_at, const uint8* mask_row,
-                                       int64 i, int count) {
-    dy = load_fragment<N, Vector>(dy_at, count);
-    y = load_fragment<N, Vector>(y_at, count);
-    bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask_row, i, count);
+  template <class Access>
+  __device__ __forceinline__ void load(const Access& access, const Dy* dy_at, const storage_of<Op>* y_at,
+                                       const uint8* mask_row, int64 i, int left) {
+    dy = access.template load<N>(dy_at, left);
+    y = access.template load<N>(y_at, left);
+    bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask_row, i, clamp_elements<N>(left));
   }
 };
 
@@ -231,9 +318,9 @@ template <class Bias, int N>
 struct bias_fragment {
   fragment<bias_element<Bias>, N> values;
 
-  template <bool Vector>
-  __device__ __forceinline__ void load(Bias bias, int64 at, int count) {
-    values = load_fragment<N, Vector>(bias + at, count);
+  template <class Access>
+  __device__ __forceinline__ void load(const Access& access, Bias bias, int64 at, int left) {
+    values = access.template load<N>(bias + at, left);
   }
   __device__ __forceinline__ fragment<float, N> to(fragment<float, N> x) const {
     const fragment<float, N> added = widen(values);
@@ -244,17 +331,10 @@ struct bias_fragment {
 };
 template <int N>
 struct bias_fragment<no_bias, N> {
-  template <bool Vector>
-  __device__ __forceinline__ void load(no_bias, int64, int) {}
+  template <class Access>
+  __device__ __forceinline__ void load(const Access&, no_bias, int64, int) {}
   __device__ __forceinline__ fragment<float, N> to(const fragment<float, N>& x) const { return x; }
 };
-
-// Elements that the fragment at column c has.
-template <int N>
-__device__ __forceinline__ int elements_at(int64 c, int64 cols) {
-  const int64 left = cols - c;
-  return left >= N ? N : left > 0 ? static_cast<int>(left) : 0;
-}
 
 // Whether fragments that start `ld` elements apart from `pointer` on are aligned as a vector access needs.
 template <int N, class T>

@@ -40,8 +40,8 @@ class gated_place {
       rows_ = at.group < layout.groups ? rows_left(layout, at.group, at.band, Fragments * step_) : 0;
       row_ = at.group * layout.rows + at.band * (Fragments * step_) + threadIdx.y;
       column_ = at.column;
-      columns_ = at.columns;
-      is_whole_ = columns_ == N && rows_ == Fragments * step_;
+      left_ = at.left;
+      is_whole_ = left_ >= N && rows_ == Fragments * step_;
     }
   }
 
@@ -53,9 +53,10 @@ class gated_place {
   __device__ __forceinline__ int64 column(int k) const {
     return IsRun ? column_ + k * (Threads * N) : column_;
   }
-  __device__ __forceinline__ int count(int k) const {
-    if constexpr (IsRun) return elements_at<N>(column(k), cols_);
-    return k * step_ + static_cast<int>(threadIdx.y) < rows_ ? columns_ : 0;
+  // Units of the row from fragment k on: see row_access.
+  __device__ __forceinline__ int left(int k) const {
+    if constexpr (IsRun) return elements_left(column(k), cols_);
+    return k * step_ + static_cast<int>(threadIdx.y) < rows_ ? left_ : no_elements;
   }
   // Where fragment k of a tensor begins, Width elements of it for each unit.
   template <int Width = 1, class T>
@@ -65,7 +66,7 @@ class gated_place {
 
  private:
   int64 cols_, row_ = 0, column_ = 0;
-  int step_ = 0, rows_ = 0, columns_ = 0;
+  int step_ = 0, rows_ = 0, left_ = 0;
   bool is_whole_;
 };
 
@@ -75,21 +76,21 @@ struct separate_input {
   fragment<G, N> g;
   fragment<U, N> u;
 
-  template <bool Vector, class Place>
-  __device__ __forceinline__ void load(const Place& place, const gated_layout& layout, const G* g_in, const U* u_in,
-                                       int k, int count) {
-    g = load_fragment<N, Vector>(place.at(g_in, layout.ld_g, k), count);
-    u = load_fragment<N, Vector>(place.at(u_in, layout.ld_u, k), count);
+  template <class Access, class Place>
+  __device__ __forceinline__ void load(const Access& access, const Place& place, const gated_layout& layout,
+                                       const G* g_in, const U* u_in, int k, int left) {
+    g = access.template load<N>(place.at(g_in, layout.ld_g, k), left);
+    u = access.template load<N>(place.at(u_in, layout.ld_u, k), left);
   }
 };
 template <class T, int N>
 struct interleaved_input {
   fragment<T, 2 * N> pairs;
 
-  template <bool Vector, class Place>
-  __device__ __forceinline__ void load(const Place& place, const gated_layout& layout, const T* pairs_in, const T*,
-                                       int k, int count) {
-    pairs = load_fragment<2 * N, Vector>(place.template at<2>(pairs_in, layout.ld_g, k), 2 * count);
+  template <class Access, class Place>
+  __device__ __forceinline__ void load(const Access& access, const Place& place, const gated_layout& layout,
+                                       const T* pairs_in, const T*, int k, int left) {
+    pairs = access.template load<2 * N>(place.template at<2>(pairs_in, layout.ld_g, k), 2 * left);
   }
   __device__ __forceinline__ separate_input<T, T, N> separated() const {
     separate_input<T, T, N> to;
@@ -103,10 +104,10 @@ struct interleaved_input {
 };
 
 // dg and du of N units, stored.
-template <bool Vector, bool Interleaved, class Dg, class Du, class Place, int N>
-__device__ __forceinline__ void store_gradients(const Place& place, const gated_layout& layout, Dg* dg_out, Du* du_out,
-                                                int k, int count, const fragment<float, N>& dg,
-                                                const fragment<float, N>& du) {
+template <bool Interleaved, class Dg, class Du, class Access, class Place, int N>
+__device__ __forceinline__ void store_gradients(const Access& access, const Place& place, const gated_layout& layout,
+                                                Dg* dg_out, Du* du_out, int k, int left,
+                                                const fragment<float, N>& dg, const fragment<float, N>& du) {
   if constexpr (Interleaved) {
     fragment<float, 2 * N> pairs;
     INVACT_UNROLL
@@ -114,11 +115,11 @@ __device__ __forceinline__ void store_gradients(const Place& place, const gated_
       pairs[2 * i] = dg[i];
       pairs[2 * i + 1] = du[i];
     }
-    store_fragment<Vector>(place.template at<2>(dg_out, layout.ld_dg, k), 2 * count, narrow<Dg>(pairs));
+    access.store(place.template at<2>(dg_out, layout.ld_dg, k), 2 * left, narrow<Dg>(pairs));
     static_cast<void>(du_out);
   } else {
-    store_fragment<Vector>(place.at(dg_out, layout.ld_dg, k), count, narrow<Dg>(dg));
-    store_fragment<Vector>(place.at(du_out, layout.ld_du, k), count, narrow<Du>(du));
+    access.store(place.at(dg_out, layout.ld_dg, k), left, narrow<Dg>(dg));
+    access.store(place.at(du_out, layout.ld_du, k), left, narrow<Du>(du));
   }
 }
 
@@ -131,12 +132,13 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads
   using input = std::conditional_t<Interleaved, interleaved_input<G, N>, separate_input<G, U, N>>;
   const gated_place<IsRun, Threads, Fragments, N> place(layout, strips);
   if (!place.exists()) return;
-  const auto load = [&](int k, int count) {
+  const row_access<Vector, Threads> access(IsRun ? Threads : static_cast<int>(blockDim.x));
+  const auto load = [&](int k, int left) {
     input in;
-    in.template load<Vector>(place, layout, g_in, u_in, k, count);
+    in.load(access, place, layout, g_in, u_in, k, left);
     return in;
   };
-  const auto finish = [&](const input& in, int k, int count) {
+  const auto finish = [&](const input& in, int k, int left) {
     const auto& units = [&]() -> decltype(auto) {
       if constexpr (Interleaved) {
         return in.separated();
@@ -151,7 +153,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads
     if constexpr (Interleaved) {
       if (u_out != nullptr) {
         const fragment<UOut, N> kept = narrow<UOut>(u);
-        store_fragment<Vector>(place.at(u_out, layout.ld_u, k), count, kept);
+        access.store(place.at(u_out, layout.ld_u, k), left, kept);
         u = widen(kept);
       }
     }
@@ -167,8 +169,9 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads
         bits |= static_cast<mask_word<Op, N>>(e.piece) << (i * Op::mask_bits);
       }
     }
-    store_fragment<Vector>(place.at(h, layout.ld_h, k), count, out);
-    store_mask<N, Op::mask_bits>(mask + place.row(k) * layout.mask_stride, place.column(k), count, bits);
+    access.store(place.at(h, layout.ld_h, k), left, out);
+    store_mask<N, Op::mask_bits>(mask + place.row(k) * layout.mask_stride, place.column(k), clamp_elements<N>(left),
+                                 bits);
   };
   // Where two threads share a mask byte a warp stays together (see store_mask).
   constexpr bool together = N * Op::mask_bits % 8 != 0;
@@ -183,8 +186,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads
   }
 #pragma unroll 1
   for (int k = 0; k < Fragments; ++k) {
-    const int count = place.count(k);
-    finish(load(k, count), k, count);
+    const int left = place.left(k);
+    finish(load(k, left), k, left);
   }
 }
 
@@ -208,15 +211,16 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
   using loaded = gated_backward_input<Op, N, input, Dh>;
   const gated_place<IsRun, Threads, Fragments, N> place(layout, strips);
   if (!place.exists()) return;
-  const auto load = [&](int k, int count) {
+  const row_access<Vector, Threads> access(IsRun ? Threads : static_cast<int>(blockDim.x));
+  const auto load = [&](int k, int left) {
     loaded in;
-    in.dh = load_fragment<N, Vector>(place.at(dh_in, layout.ld_dh, k), count);
-    in.kept.template load<Vector>(place, layout, kept_in, u_in, k, count);
+    in.dh = access.template load<N>(place.at(dh_in, layout.ld_dh, k), left);
+    in.kept.load(access, place, layout, kept_in, u_in, k, left);
     in.bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask + place.row(k) * layout.mask_stride, place.column(k),
-                                                            count);
+                                                            clamp_elements<N>(left));
     return in;
   };
-  const auto finish = [&](const loaded& in, int k, int count) {
+  const auto finish = [&](const loaded& in, int k, int left) {
     const auto& units = [&]() -> decltype(auto) {
       if constexpr (InterleavedIn) {
         return in.kept.separated();
@@ -237,7 +241,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
         du[i] = d.du;
         h[i] = d.h;
       }
-      if (h_out != nullptr) store_fragment<Vector>(place.at(h_out, layout.ld_h, k), count, h);
+      if (h_out != nullptr) access.store(place.at(h_out, layout.ld_h, k), left, h);
     } else {
       piece_fragment<N, Op::mask_bits> pieces;
       pieces.bits = in.bits;
@@ -248,7 +252,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
         du[i] = d.du;
       }
     }
-    store_gradients<Vector, Interleaved>(place, layout, dg_out, du_out, k, count, dg, du);
+    store_gradients<Interleaved>(access, place, layout, dg_out, du_out, k, left, dg, du);
   };
   if (Vector && place.is_whole()) {
     loaded in[Fragments];
@@ -260,8 +264,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
   }
 #pragma unroll 1
   for (int k = 0; k < Fragments; ++k) {
-    const int count = place.count(k);
-    finish(load(k, count), k, count);
+    const int left = place.left(k);
+    finish(load(k, left), k, left);
   }
 }
 

@@ -36,14 +36,14 @@ struct thread_place {
   int64 group;
   int64 band;
   int64 column;
-  int columns;  // elements of the fragment there, 0 to N
+  int left;  // elements of the row from there on, see row_access
 
   __device__ __forceinline__ thread_place(const row_layout& layout, const fast_divisor& strips) {
     group = blockIdx.z * int64{gridDim.y} + blockIdx.y;
     const uint32 quotient = strips.quotient(blockIdx.x);
     band = quotient;
     column = (int64{blockIdx.x - quotient * strips.value()} * blockDim.x + threadIdx.x) * N;
-    columns = elements_at<N>(column, layout.cols);
+    left = elements_left(column, layout.cols);
   }
 };
 
@@ -64,36 +64,38 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
   const int rows = rows_left(layout, at.group, at.band, Rows * step);
   if (rows == 0) return;
   const int64 own = at.group * layout.rows + at.band * (Rows * step) + threadIdx.y;
+  const row_access<Vector, Threads> access(static_cast<int>(blockDim.x));
   amax_record<Op> record;
-  const auto load = [&](int k, int count) {
-    return load_fragment<N, Vector>(x + (own + k * step) * layout.ld_x + at.column, count);
+  const auto load = [&](int k, int left) {
+    return access.template load<N>(x + (own + k * step) * layout.ld_x + at.column, left);
   };
-  const auto load_bias = [&](int count) {
+  const auto load_bias = [&](int left) {
     bias_fragment<Bias, N> added;
-    added.template load<Vector>(bias, at.group * layout.cols + at.column, count);
+    added.load(access, bias, at.group * layout.cols + at.column, left);
     return added;
   };
-  const auto finish = [&](const fragment<X, N>& in, const bias_fragment<Bias, N>& added, int k, int count) {
+  const auto finish = [&](const fragment<X, N>& in, const bias_fragment<Bias, N>& added, int k, int left) {
     const int64 row = own + k * step;
-    forward_fragment<Vector>(op, added.to(widen(in)), count, y + row * layout.ld_y + at.column,
-                             mask + row * layout.mask_stride, at.column, record);
+    forward_fragment(access, op, added.to(widen(in)), left, y + row * layout.ld_y + at.column,
+                     mask + row * layout.mask_stride, at.column, record);
   };
   // Where two threads share a mask byte a warp stays together (see store_mask), its threads beyond the columns too.
   constexpr bool together = N * Op::mask_bits % 8 != 0;
-  const bool whole = together ? __all_sync(0xffffffffu, at.columns % N == 0) != 0 : at.columns == N;
+  const int columns = clamp_elements<N>(at.left);
+  const bool whole = together ? __all_sync(0xffffffffu, columns % N == 0) != 0 : columns == N;
   if (Vector && whole && rows == Rows * step) {
-    const int count = together ? at.columns : N;
+    const int left = together ? columns : N;
     fragment<X, N> in[Rows];
     INVACT_UNROLL
-    for (int k = 0; k < Rows; ++k) in[k] = load(k, count);
-    const bias_fragment<Bias, N> added = load_bias(count);
+    for (int k = 0; k < Rows; ++k) in[k] = load(k, left);
+    const bias_fragment<Bias, N> added = load_bias(left);
     INVACT_UNROLL
-    for (int k = 0; k < Rows; ++k) finish(in[k], added, k, count);
+    for (int k = 0; k < Rows; ++k) finish(in[k], added, k, left);
   } else {
 #pragma unroll 1
     for (int k = 0; k < Rows; ++k) {
-      const int count = k * step + static_cast<int>(threadIdx.y) < rows ? at.columns : 0;
-      finish(load(k, count), load_bias(count), k, count);
+      const int left = k * step + static_cast<int>(threadIdx.y) < rows ? at.left : no_elements;
+      finish(load(k, left), load_bias(left), k, left);
     }
   }
   store_record(op, record);
@@ -110,19 +112,20 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
   const int rows = rows_left(layout, at.group, at.band, Rows * step);
   if (rows == 0) return;
   const int64 own = at.group * layout.rows + at.band * (Rows * step) + threadIdx.y;
+  const row_access<Vector, Threads> access(static_cast<int>(blockDim.x));
   const auto& decoder = decoder_of(op);
-  const auto load = [&](int k, int count) {
+  const auto load = [&](int k, int left) {
     const int64 row = own + k * step;
     backward_input<Op, N, Dy> in;
-    in.template load<Vector>(dy + row * layout.ld_dy + at.column, y + row * layout.ld_y + at.column,
-                             mask + row * layout.mask_stride, at.column, count);
+    in.load(access, dy + row * layout.ld_dy + at.column, y + row * layout.ld_y + at.column,
+            mask + row * layout.mask_stride, at.column, left);
     return in;
   };
-  const auto finish = [&](const backward_input<Op, N, Dy>& in, int k, int count) {
-    store_fragment<Vector>(dx + (own + k * step) * layout.ld_dx + at.column, count,
-                           narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
+  const auto finish = [&](const backward_input<Op, N, Dy>& in, int k, int left) {
+    access.store(dx + (own + k * step) * layout.ld_dx + at.column, left,
+                 narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
   };
-  if (Vector && at.columns == N && rows == Rows * step) {
+  if (Vector && at.left >= N && rows == Rows * step) {
     backward_input<Op, N, Dy> in[Rows];
     INVACT_UNROLL
     for (int k = 0; k < Rows; ++k) in[k] = load(k, N);
@@ -130,9 +133,11 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
     for (int k = 0; k < Rows; ++k) finish(in[k], k, N);
     return;
   }
-  const int own_rows = rows - static_cast<int>(threadIdx.y);
 #pragma unroll 1
-  for (int k = 0; k * step < own_rows; ++k) finish(load(k, at.columns), k, at.columns);
+  for (int k = 0; k * step < rows; ++k) {
+    const int left = k * step + static_cast<int>(threadIdx.y) < rows ? at.left : no_elements;
+    finish(load(k, left), k, left);
+  }
 }
 
 // Threads that registers leave room for beside the sums: 64 registers a thread.
@@ -174,28 +179,29 @@ INVACT_KERNEL void __launch_bounds__(Threads, summing_threads / Threads)
   static_assert(N % 8 == 0);  // so that a fragment begins a mask byte
   const uint8* mask_at = mask + own * layout.mask_stride + at.column / 8 * Op::mask_bits;
   Dx* dx_at = dx + own * layout.ld_dx + at.column;
+  const row_access<Vector, Threads> access(static_cast<int>(blockDim.x));
   const auto& decoder = decoder_of(op);
   fragment<float, N> sums{};
-  const auto load = [&](int count) {
+  const auto load = [&](int left) {
     backward_input<Op, N, Dy> in;
-    in.template load<Vector>(dy_at, y_at, mask_at, 0, count);
+    in.load(access, dy_at, y_at, mask_at, 0, left);
     dy_at += step * layout.ld_dy;
     y_at += step * layout.ld_y;
     mask_at += step * layout.mask_stride;
     return in;
   };
-  const auto finish = [&](const backward_input<Op, N, Dy>& in, int count) {
+  const auto finish = [&](const backward_input<Op, N, Dy>& in, int left) {
     const fragment<float, N> value = backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits);
-    if (count > 0) {
+    if (left > 0) {
       // Never fused with the product that dx is: the sum is that of dx, whatever the compiler's flags.
       INVACT_UNROLL
       for (int i = 0; i < N; ++i) sums[i] = __fadd_rn(sums[i], value[i]);
     }
-    store_fragment<Vector>(dx_at, count, narrow<Dx>(value));
+    access.store(dx_at, left, narrow<Dx>(value));
     dx_at += step * layout.ld_dx;
   };
   int top = 0;
-  if (Vector && at.columns == N) {
+  if (Vector && at.left >= N) {
     for (; top + Rows * step <= rows; top += Rows * step) {
       backward_input<Op, N, Dy> in[Rows];
       INVACT_UNROLL
@@ -206,13 +212,13 @@ INVACT_KERNEL void __launch_bounds__(Threads, summing_threads / Threads)
   }
 #pragma unroll 1
   for (; top < rows; top += step) {
-    const int count = top + static_cast<int>(threadIdx.y) < rows ? at.columns : 0;
-    finish(load(count), count);
+    const int left = top + static_cast<int>(threadIdx.y) < rows ? at.left : no_elements;
+    finish(load(left), left);
   }
   sum_over_rows<Threads>(sums);
   if (threadIdx.y == 0) {
-    store_fragment<false>(partial + (at.group * bands + at.band) * layout.cols + at.column, at.columns,
-                          sums);
+    store_fragment<false>(partial + (at.group * bands + at.band) * layout.cols + at.column,
+                          clamp_elements<N>(at.left), sums);
   }
 }
 

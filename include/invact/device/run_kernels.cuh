@@ -15,9 +15,17 @@ inline constexpr int resident_threads = Elements > 16 ? 1024 : 1536;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
-// the path that counts elements, where the threads of a warp stay together in the forward (see store_mask).
+// the path that counts elements.
 template <int Threads, int Fragments, int N>
 inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
+
+// Whether a warp whose thread is at i has no element of n: a run shorter than a tile takes the time of one path through
+// what counts elements, which computes nothing beyond it. Threads of a warp stay together there: see row_access and
+// store_mask.
+template <int N>
+__device__ __forceinline__ bool is_beyond(int64 i, int64 n) {
+  return i - static_cast<int>(threadIdx.x % 32) * N >= n;
+}
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
 INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / Threads)
@@ -25,25 +33,24 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
   const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  const row_access<Vector, Threads> access(Threads);
   amax_record<Op> record;
   if (Vector && (blockIdx.x + 1) * tile <= n) {
     fragment<X, N> in[Fragments];
     INVACT_UNROLL
-    for (int f = 0; f < Fragments; ++f) in[f] = load_fragment<N, true>(x + first + f * stride, N);
+    for (int f = 0; f < Fragments; ++f) in[f] = access.template load<N>(x + first + f * stride, N);
     INVACT_UNROLL
     for (int f = 0; f < Fragments; ++f) {
       const int64 i = first + f * stride;
-      forward_fragment<true>(op, widen(in[f]), N, y + i, mask, i, record);
+      forward_fragment(access, op, widen(in[f]), N, y + i, mask, i, record);
     }
   } else {
 #pragma unroll 1
     for (int f = 0; f < Fragments; ++f) {
       const int64 i = first + f * stride;
-      // A run that is shorter than a tile takes the time of this path: nothing is computed for elements beyond it.
-      if (i - static_cast<int>(threadIdx.x % 32) * N >= n) break;
-      const int count = elements_at<N>(i, n);
-      forward_fragment<Vector>(op, widen(load_fragment<N, Vector>(x + i, count)), count, y + i, mask, i,
-                               record);
+      if (is_beyond<N>(i, n)) break;
+      const int left = elements_left(i, n);
+      forward_fragment(access, op, widen(access.template load<N>(x + i, left)), left, y + i, mask, i, record);
     }
   }
   store_record(op, record);
@@ -56,32 +63,35 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
   const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  const row_access<Vector, Threads> access(Threads);
+  const auto& decoder = decoder_of(op);
+  const auto load = [&](int64 i, int left) {
+    backward_input<Op, N, Dy> in;
+    in.load(access, dy + i, y + i, mask, i, left);
+    return in;
+  };
+  const auto finish = [&](const backward_input<Op, N, Dy>& in, int64 i, int left) {
+    access.store(dx + i, left, narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
+  };
   if (Vector && (blockIdx.x + 1) * tile <= n) {
     backward_input<Op, N, Dy> in[Fragments];
     INVACT_UNROLL
-    for (int f = 0; f < Fragments; ++f) {
-      const int64 i = first + f * stride;
-      in[f].template load<true>(dy + i, y + i, mask, i, N);
-    }
-    const auto& decoder = decoder_of(op);
+    for (int f = 0; f < Fragments; ++f) in[f] = load(first + f * stride, N);
     INVACT_UNROLL
-    for (int f = 0; f < Fragments; ++f) {
-      store_fragment<true>(
-          dx + first + f * stride, N,
-          narrow<Dx>(backward_fragment<Op>(decoder, widen(in[f].dy), in[f].y, in[f].bits)));
-    }
+    for (int f = 0; f < Fragments; ++f) finish(in[f], first + f * stride, N);
     return;
   }
-  const auto& decoder = decoder_of(op);
 #pragma unroll 1
   for (int f = 0; f < Fragments; ++f) {
     const int64 i = first + f * stride;
-    if (i >= n) break;
-    const int count = elements_at<N>(i, n);
-    backward_input<Op, N, Dy> in;
-    in.template load<Vector>(dy + i, y + i, mask, i, count);
-    store_fragment<Vector>(dx + i, count,
-                           narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
+    if (is_beyond<N>(i, n)) break;
+    if (Vector && i + N <= n) {
+      // Not by the path below, whose loads wait for one another: it would add half a microsecond to a short run.
+      finish(load(i, N), i, N);
+    } else {
+      const int left = elements_left(i, n);
+      finish(load(i, left), i, left);
+    }
   }
 }
 
