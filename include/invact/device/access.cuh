@@ -65,76 +65,78 @@ __device__ __forceinline__ int clamp_elements(int left) {
   return left >= N ? N : left > 0 ? left : 0;
 }
 
-// How a block of up to Threads threads accesses the fragments of rows: neighbouring threads have neighbouring fragments,
-// up to a warp of them those of one row. left: the elements of the row from the thread's fragment on, N and more or 0
-// and fewer.
+// How the threads of a block access their fragments of rows, of which neighbouring threads have neighbouring ones. left:
+// the elements of the row from the thread's fragment on, N and more or 0 and fewer. All threads of a warp call each of
+// these together.
 template <bool Vector, int Threads>
 class row_access {
  public:
-  // row_threads: threads along a row, a power of two.
-  __device__ __forceinline__ explicit row_access(int row_threads) : width_(row_threads < 32 ? row_threads : 32) {}
+  // row_threads: threads along a row. Where they are less than a warp's, each accesses its own fragment's elements.
+  __device__ __forceinline__ explicit row_access(int row_threads) : exchanges_(!Vector && row_threads >= 32) {}
 
+  // A load in two steps, so that more of them can be on their way: what a thread reads, and its own fragment of it, whose
+  // elements beyond the row are zero bits.
+  template <int N, class T>
+  __device__ __forceinline__ fragment<T, N> fetch(const T* p, int left) const {
+    if (!exchanges_) return load_fragment<N, Vector>(p, clamp_elements<N>(left));
+    const int first = lane() - lane() * N;  // of those it reads, from its own first element on
+    fragment<T, N> f;
+    INVACT_UNROLL
+    for (int k = 0; k < N; ++k) {
+      f[k] = first + k * 32 < left ? p[first + k * 32] : storage_traits<T>::from_code(0);
+    }
+    return f;
+  }
+  template <class T, int N>
+  __device__ __forceinline__ fragment<T, N> arrange(const fragment<T, N>& fetched) const {
+    if (!exchanges_) return fetched;
+    T* const of_warp = staging<T, N>();
+    INVACT_UNROLL
+    for (int k = 0; k < N; ++k) of_warp[k * 32 + lane()] = fetched[k];
+    __syncwarp();
+    const fragment<T, N> f = *reinterpret_cast<const fragment<T, N>*>(of_warp + lane() * N);
+    __syncwarp();
+    return f;
+  }
   template <int N, class T>
   __device__ __forceinline__ fragment<T, N> load(const T* p, int left) const {
-    if constexpr (Vector) {
-      return load_fragment<N, true>(p, clamp_elements<N>(left));
-    } else {
-      const int lane = own_lane();
-      T* const of_row = staging<T, N>(lane);
-      const T* const row = p - lane * N;
-      const int elements = left + lane * N;
-      INVACT_UNROLL
-      for (int k = 0; k < N; ++k) {
-        const int i = k * width_ + lane;
-        if (i < elements) of_row[i] = row[i];
-      }
-      __syncwarp();
-      fragment<T, N> f = *reinterpret_cast<const fragment<T, N>*>(of_row + lane * N);
-      __syncwarp();
-      INVACT_UNROLL
-      for (int k = 0; k < N; ++k) f[k] = k < left ? f[k] : storage_traits<T>::from_code(0);
-      return f;
-    }
+    return arrange(fetch<N>(p, left));
   }
 
   template <class T, int N>
   __device__ __forceinline__ void store(T* p, int left, const fragment<T, N>& f) const {
-    if constexpr (Vector) {
-      store_fragment<true>(p, clamp_elements<N>(left), f);
-    } else {
-      const int lane = own_lane();
-      T* const of_row = staging<T, N>(lane);
-      T* const row = p - lane * N;
-      const int elements = left + lane * N;
-      *reinterpret_cast<fragment<T, N>*>(of_row + lane * N) = f;
-      __syncwarp();
-      INVACT_UNROLL
-      for (int k = 0; k < N; ++k) {
-        const int i = k * width_ + lane;
-        if (i < elements) row[i] = of_row[i];
-      }
-      __syncwarp();
+    if (!exchanges_) {
+      store_fragment<Vector>(p, clamp_elements<N>(left), f);
+      return;
     }
+    T* const of_warp = staging<T, N>();
+    *reinterpret_cast<fragment<T, N>*>(of_warp + lane() * N) = f;
+    __syncwarp();
+    const int first = lane() - lane() * N;
+    INVACT_UNROLL
+    for (int k = 0; k < N; ++k) {
+      if (first + k * 32 < left) p[first + k * 32] = of_warp[k * 32 + lane()];
+    }
+    __syncwarp();
   }
 
  private:
-  __device__ __forceinline__ int own_lane() const { return static_cast<int>(threadIdx.x) & (width_ - 1); }
+  __device__ __forceinline__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
 
-  // Shared memory for the fragments of the thread's row.
+  // Shared memory for a warp's fragments, one for the tensors of all types.
   template <class T, int N>
-  __device__ __forceinline__ static T* staging(int lane) {
-    static_assert(sizeof(fragment<T, N>) <= fragment_bytes);
+  __device__ __forceinline__ static T* staging() {
+    constexpr int bytes = 32;  // of a fragment, at most
+    static_assert(sizeof(fragment<T, N>) <= bytes);
     const int thread = static_cast<int>(threadIdx.y * blockDim.x + threadIdx.x);
-    return reinterpret_cast<T*>(memory() + (thread - lane) * fragment_bytes);
+    return reinterpret_cast<T*>(memory() + thread / 32 * (32 * bytes));
   }
-  // One for the tensors of all types.
   __device__ __forceinline__ static uint8* memory() {
-    __shared__ alignas(16) uint8 bytes[Threads * fragment_bytes];
+    __shared__ alignas(16) uint8 bytes[32 * Threads];
     return bytes;
   }
 
-  static constexpr int fragment_bytes = 32;  // at most
-  int width_;
+  bool exchanges_;
 };
 
 // Mask bits of the fragment that begins with element i of a row, i a multiple of N. They may begin in the
@@ -307,9 +309,11 @@ struct backward_input {
   template <class Access>
   __device__ __forceinline__ void load(const Access& access, const Dy* dy_at, const storage_of<Op>* y_at,
                                        const uint8* mask_row, int64 i, int left) {
-    dy = access.template load<N>(dy_at, left);
-    y = access.template load<N>(y_at, left);
+    dy = access.template fetch<N>(dy_at, left);
+    y = access.template fetch<N>(y_at, left);
     bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask_row, i, clamp_elements<N>(left));
+    dy = access.arrange(dy);
+    y = access.arrange(y);
   }
 };
 

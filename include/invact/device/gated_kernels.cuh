@@ -70,17 +70,22 @@ class gated_place {
   bool is_whole_;
 };
 
-// g and u of N units as they are stored: two tensors, or pairs in one.
+// g and u of N units as they are stored: two tensors, or pairs in one. Loaded in two steps: see row_access.
 template <class G, class U, int N>
 struct separate_input {
   fragment<G, N> g;
   fragment<U, N> u;
 
   template <class Access, class Place>
-  __device__ __forceinline__ void load(const Access& access, const Place& place, const gated_layout& layout,
-                                       const G* g_in, const U* u_in, int k, int left) {
-    g = access.template load<N>(place.at(g_in, layout.ld_g, k), left);
-    u = access.template load<N>(place.at(u_in, layout.ld_u, k), left);
+  __device__ __forceinline__ void fetch(const Access& access, const Place& place, const gated_layout& layout,
+                                        const G* g_in, const U* u_in, int k, int left) {
+    g = access.template fetch<N>(place.at(g_in, layout.ld_g, k), left);
+    u = access.template fetch<N>(place.at(u_in, layout.ld_u, k), left);
+  }
+  template <class Access>
+  __device__ __forceinline__ void arrange(const Access& access) {
+    g = access.arrange(g);
+    u = access.arrange(u);
   }
 };
 template <class T, int N>
@@ -88,9 +93,13 @@ struct interleaved_input {
   fragment<T, 2 * N> pairs;
 
   template <class Access, class Place>
-  __device__ __forceinline__ void load(const Access& access, const Place& place, const gated_layout& layout,
-                                       const T* pairs_in, const T*, int k, int left) {
-    pairs = access.template load<2 * N>(place.template at<2>(pairs_in, layout.ld_g, k), 2 * left);
+  __device__ __forceinline__ void fetch(const Access& access, const Place& place, const gated_layout& layout,
+                                        const T* pairs_in, const T*, int k, int left) {
+    pairs = access.template fetch<2 * N>(place.template at<2>(pairs_in, layout.ld_g, k), 2 * left);
+  }
+  template <class Access>
+  __device__ __forceinline__ void arrange(const Access& access) {
+    pairs = access.arrange(pairs);
   }
   __device__ __forceinline__ separate_input<T, T, N> separated() const {
     separate_input<T, T, N> to;
@@ -135,7 +144,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads
   const row_access<Vector, Threads> access(IsRun ? Threads : static_cast<int>(blockDim.x));
   const auto load = [&](int k, int left) {
     input in;
-    in.load(access, place, layout, g_in, u_in, k, left);
+    in.fetch(access, place, layout, g_in, u_in, k, left);
+    in.arrange(access);
     return in;
   };
   const auto finish = [&](const input& in, int k, int left) {
@@ -214,10 +224,12 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
   const row_access<Vector, Threads> access(IsRun ? Threads : static_cast<int>(blockDim.x));
   const auto load = [&](int k, int left) {
     loaded in;
-    in.dh = access.template load<N>(place.at(dh_in, layout.ld_dh, k), left);
-    in.kept.load(access, place, layout, kept_in, u_in, k, left);
+    in.dh = access.template fetch<N>(place.at(dh_in, layout.ld_dh, k), left);
+    in.kept.fetch(access, place, layout, kept_in, u_in, k, left);
     in.bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask + place.row(k) * layout.mask_stride, place.column(k),
                                                             clamp_elements<N>(left));
+    in.dh = access.arrange(in.dh);
+    in.kept.arrange(access);
     return in;
   };
   const auto finish = [&](const loaded& in, int k, int left) {
