@@ -35,7 +35,7 @@ def bandwidth(data, path):
     for line in axes:
         line[0].set_ylabel("GB/s of the bytes each scheme moves")
     axes[0][0].legend(fontsize=8)
-    return save(figure, path, "bandwidth")
+    save(figure, path, "bandwidth")
 
 
 def memory_and_time(data, path):
@@ -61,7 +61,7 @@ def memory_and_time(data, path):
     handles += [pyplot.Line2D([], [], linestyle="", marker=marker, color="k", label=model) for model, marker in markers.items()]
     handles.append(pyplot.Line2D([], [], linestyle="", marker="o", color="k", markerfacecolor="none", label="hollow: SiLU"))
     axes[0][-1].legend(handles=handles, fontsize=7)
-    return save(figure, path, "blocks")
+    save(figure, path, "blocks")
 
 
 def roofline(data, path):
@@ -87,7 +87,7 @@ def roofline(data, path):
         axis.grid(alpha=0.3, which="both")
         axis.legend(fontsize=6, ncol=2)
     axes[0].set_ylabel("10^9 warp instructions a second")
-    return save(figure, path, "roofline")
+    save(figure, path, "roofline")
 
 
 def scaling(data, path):
@@ -109,25 +109,21 @@ def scaling(data, path):
         axis.grid(alpha=0.3)
         axis.legend()
     axes[0].set_ylabel("µs")
-    return save(figure, path, "scaling")
+    save(figure, path, "scaling")
 
 
 def save(figure, path, kind):
-    out = path.with_name(f"{path.stem}-{kind}.png")
     figure.tight_layout()
-    figure.savefig(out, dpi=80)
+    figure.savefig(path.with_name(f"{path.stem}-{kind}.png"), dpi=80)
     pyplot.close(figure)
-    return out
 
 
 def draw(data, path):
-    plots = []
     if data.rows("elementwise"):
-        plots.append(bandwidth(data, path))
+        bandwidth(data, path)
     if data.roofline:
-        plots.append(roofline(data, path))
+        roofline(data, path)
     if data.rows("blocks"):
-        plots.append(memory_and_time(data, path))
+        memory_and_time(data, path)
     if data.scaling:
-        plots.append(scaling(data, path))
-    return plots
+        scaling(data, path)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The report on peers: tables and plots of what bench/pytorch/peers.py and scaling_bench measured.
 
-    bench/device/peers_report.py DATA.json [--against OTHER.json]
+    bench/device/peers_report.py DATA.json [--against OTHER.json] [--check]
 
-Writes DATA.md, and DATA-*.png where matplotlib is installed. --against: another run's data, to which the report then says
-how far the two agree.
+Writes DATA.md, and DATA-*.png where matplotlib is installed. --against: another run's data; how far the two agree is then
+part of DATA.json, and of the report. --check writes nothing: exit status 1 where DATA.md is not what DATA.json says.
 """
 
 import argparse
@@ -41,6 +41,7 @@ class Data:
     def __init__(self, loaded):
         self.context, self.peers = loaded["context"], loaded.get("peers") or {"rows": []}
         self.scaling, self.roofline = loaded.get("scaling") or {}, loaded.get("roofline") or []
+        self.agreement = loaded.get("agreement")
 
     def rows(self, part, **fields):
         return [row for row in self.peers["rows"]
@@ -103,7 +104,7 @@ def spreads(data):
 
 def targets(data):
     lines = ["Forward and backward of every activation that PyTorch has, as its user runs them, PyTorch eager's time over ours",
-             "(the faster packing), at least 1:", ""]
+             "(the faster packing), above 1:", ""]
     cells = []
     for storage in dict.fromkeys(row["storage"] for row in data.rows("activations")):
         best = {row["activation"]: max((middle(ratios(row, "eager", name)) for name in OURS if name in row["us"]))
@@ -275,33 +276,40 @@ def roofline(data):
             *table(["", "", "instructions", "bytes", "issue slots", "DRAM"], cells)]
 
 
-def reproducibility(data, other):
-    lines = ["## Spread", "",
-             f"Every figure was measured in {data.peers['passes']} passes over the whole, each the median of "
-             f"{data.peers['rounds']} rounds, tensors allocated anew. ± is half of what they differ by; relative, by part:", ""]
-    own = spreads(data)
-    lines += table(["", "figures", "median ±", "largest ±"],
-                   [[part, str(count), f"{100 * mid:.2f} %", f"{100 * largest:.2f} %"]
-                    for part, (count, mid, largest) in own.items()])
-    if other is None:
-        return lines
-    theirs, second = figures(other), spreads(other)
+def agreement(data, other):
+    """How far two runs agree, by part: figures of both, those that are no further apart than the largest spread of the part in
+    one run and in the other together, and how far apart they are."""
+    theirs, own, second = figures(other), spreads(data), spreads(other)
     by_part = {}
     for key, values in figures(data).items():
         if key in theirs:
-            difference = abs(middle(values) / middle(theirs[key]) - 1)
             part = part_of(key)
-            by_part.setdefault(part, []).append((difference, difference <= own[part][2] + second[part][2]))
-    lines += [f"Beside another run of the suite on the same machine ({other.context['date']}, include/ {other.context['stamp'][:12]}):"
-              " how many figures of both agree within the largest ± of the two tables above together, and how far they are apart:",
-              ""]
+            apart = abs(middle(values) / middle(theirs[key]) - 1)
+            by_part.setdefault(part, []).append((apart, apart <= own[part][2] + second[part][2]))
+    return {"date": other.context["date"], "stamp": other.context["stamp"],
+            "parts": {part: {"figures": len(all_), "agree": sum(ok for _, ok in all_),
+                             "median": statistics.median(apart for apart, _ in all_),
+                             "largest": max(apart for apart, _ in all_)} for part, all_ in by_part.items()}}
+
+
+def reproducibility(data):
+    lines = ["## Spread", "",
+             f"Every figure was measured in {data.peers['passes']} passes over the whole, each the median of "
+             f"{data.peers['rounds']} rounds, tensors", "allocated anew. ± is half of what they differ by; relative, by part:", ""]
+    lines += table(["", "figures", "median ±", "largest ±"],
+                   [[part, str(count), f"{100 * mid:.2f} %", f"{100 * largest:.2f} %"]
+                    for part, (count, mid, largest) in spreads(data).items()])
+    if data.agreement is None:
+        return lines
+    lines += [f"Beside another run of the suite on the same machine ({data.agreement['date']}, include/ "
+              f"`{data.agreement['stamp'][:12]}`): how many", "figures of both agree within the largest ± of their part in one and in the "
+              "other together, and how far they are apart:", ""]
     return lines + table(["", "agree", "median apart", "largest apart"],
-                         [[part, f"{sum(ok for _, ok in all_)} of {len(all_)}",
-                           f"{100 * statistics.median(d for d, _ in all_):.2f} %", f"{100 * max(d for d, _ in all_):.2f} %"]
-                          for part, all_ in by_part.items()])
+                         [[part, f"{row['agree']} of {row['figures']}", f"{100 * row['median']:.2f} %",
+                           f"{100 * row['largest']:.2f} %"] for part, row in data.agreement["parts"].items()])
 
 
-def report(data, other, plots):
+def report(data, plots):
     context = data.context
     lines = [f"# Peers on {context['gpu']}, {context['date']}", "",
              f"{context['gpu']}, driver {context['driver']}, {context['cuda']}, PyTorch {data.peers.get('torch', 'none')}. `include/` "
@@ -318,30 +326,48 @@ def report(data, other, plots):
         lines += scaling(data)
     if data.roofline:
         lines += roofline(data)
-    return lines + reproducibility(data, other)
+    if data.peers["rows"]:
+        lines += reproducibility(data)
+    return "\n".join(lines) + "\n"
+
+
+def plots_of(path):
+    return sorted(path.parent.glob(path.stem + "-*.png"))
 
 
 def write(path, against=None):
     """The report of a JSON file, beside it; its path."""
-    data = Data(json.loads(path.read_text()))
-    other = Data(json.loads(against.read_text())) if against else None
+    loaded = json.loads(path.read_text())
+    if against:
+        loaded["agreement"] = agreement(Data(loaded), Data(json.loads(against.read_text())))
+        path.write_text(json.dumps(loaded) + "\n", encoding="utf-8")
+    data = Data(loaded)
     try:
         import peers_plots
 
-        plots = peers_plots.draw(data, path)
+        peers_plots.draw(data, path)
     except ImportError as error:
         print(f"no plots: no {error.name}")
-        plots = sorted(path.parent.glob(path.stem + "-*.png"))
     out = path.with_suffix(".md")
-    out.write_text("\n".join(report(data, other, plots)) + "\n", encoding="utf-8")
+    out.write_text(report(data, plots_of(path)), encoding="utf-8")
     return out
+
+
+def is_current(path):
+    """Whether the report beside a JSON file is what that says."""
+    return path.with_suffix(".md").read_text(encoding="utf-8") == report(Data(json.loads(path.read_text())), plots_of(path))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("--against", type=pathlib.Path)
+    parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
+    if options.check:
+        current = is_current(options.data)
+        print(f"{options.data.with_suffix('.md')} is {'' if current else 'NOT '}what {options.data.name} says")
+        return 0 if current else 1
     print(write(options.data, options.against))
     return 0
 

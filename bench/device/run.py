@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 """Everything that needs a GPU, in one run of a few minutes: tests, sanitizers, benchmarks.
 
-    bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR]
-                        [--quick | --gated | --peers [--against FILE]]
+    bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR] [--parts PART,...]
+                        [--against FILE] [--quick]
 
-Configures (preset gpu) and builds into DIR, build/gpu if not given; then the tests labelled gpu, compute-sanitizer on
-a part of them, the benchmarks, PyTorch beside them where it is installed, and ncu where it is. Writes
-RESULTS/DATE-GPU.md, RESULTS being bench/results if not given, with the tables and whether each target is met, what
-the programs with CUTLASS printed into DATE-GPU-gemm.md, gated units into DATE-GPU-gated.md, and all that stands beside
-what there is in PyTorch into DATE-GPU-peers.md, with its data (.json) and plots (.png, by matplotlib); what all printed
+Configures (preset gpu) and builds into DIR, build/gpu if not given; then the parts, all if not given:
+
+    tests       the tests labelled gpu
+    sanitizers  compute-sanitizer on some of them
+    peers       what there is beside it in PyTorch, and how times scale: DATE-GPU-peers.md, with its data (.json) and
+                plots (.png, by matplotlib); --against the data of another run, to say how far the two agree
+    gated       gated units: DATE-GPU-gated.md
+    kernels     elementwise kernels, by activation, shape and launch policy: DATE-GPU.md
+    gemm        epilogues of GEMMs: DATE-GPU-gemm.md
+
+PyTorch and ncu are used where they are installed. Results go to RESULTS, bench/results if not given; what all printed
 stays in DIR/run.
 
 The results carry `git rev-parse HEAD:include`; where git cannot say that, --stamp is required. --quick, for
 trying it out: bfloat16 only, 10 rounds, memcheck alone of the sanitizers, of the peers one pass of few sizes without
-torch.compile, no launch policies, no GEMMs, no gated units, no scaling and no ncu. --gated: gated units alone, with their
-tests. --peers: the comparison with PyTorch and the scaling alone; --against the data (.json) of another run, to say how far
-the two agree.
+torch.compile, scaling and ncu, no launch policies, no gated units and no GEMMs.
 
 A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed or there is no stamp, 77
 without a GPU. A target that is not met is no failure: the table says so.
@@ -36,6 +40,7 @@ import peers_report
 from steps import (ROOT, SKIPPED, Steps, benchmark, build, dram, find, gpu_tests, one_line, peers, printed, roofline,
                    sanitize)
 
+PARTS = ("tests", "sanitizers", "peers", "gated", "kernels", "gemm")
 SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck")
 
 
@@ -49,19 +54,33 @@ def stamp_of(given):
     return tree + (", dirty" if changed else "")
 
 
+def counters_of(rows):
+    """Of the rows of a Google Benchmark program what it reports, without what Google Benchmark adds."""
+    return {name: {key: value for key, value in row.items() if key == "us" or key.startswith("vs_") or key.endswith(("_us", "/s"))}
+            for name, row in rows.items()}
+
+
+def rounded(data):
+    """To six digits, which is more than any figure has."""
+    return json.loads(json.dumps(data), parse_float=lambda text: float(f"{float(text):.6g}"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/gpu", help="the build folder")
     parser.add_argument("--no-build", action="store_true", help="take the programs there as they are")
     parser.add_argument("--stamp", help="what to write for `git rev-parse HEAD:include`")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results")
-    part = parser.add_mutually_exclusive_group()
-    part.add_argument("--quick", action="store_true")
-    part.add_argument("--gated", action="store_true")
-    part.add_argument("--peers", action="store_true")
+    parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--against", type=pathlib.Path, metavar="FILE", help="the peers' data of another run")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     options = parser.parse_args()
+    parts = options.parts.split(",")
+    if set(parts) - set(PARTS):
+        parser.error(f"--parts: there are {', '.join(PARTS)}")
+    if options.quick:
+        parts = [part for part in parts if part not in ("gated", "gemm")]
     nvidia_smi = find("nvidia-smi")
     gpu = one_line(nvidia_smi, "--query-gpu=name,driver_version", "--format=csv,noheader") if nvidia_smi else None
     if gpu is None:
@@ -98,35 +117,37 @@ def main():
         return 1 if steps.failed else 0
 
     if not options.no_build:
-        target = ("invact_gated_gpu_programs" if options.gated else
-                  "invact_peers_gpu_programs" if options.peers else "invact_gpu_programs")
-        steps.run("build", lambda: build(steps, folder, options.jobs, target))
-    if not options.peers:
-        chosen = ["-R", "device/(kernels|arithmetic_fast0|cutlass_sm90_gated_test|gated_report_device)"] if options.gated else []
-        steps.run("tests", lambda: gpu_tests(steps, folder, chosen))
+        targets = sorted({"invact_gpu_" + ("tests" if part == "sanitizers" else part) for part in parts})
+        steps.run("build", lambda: build(steps, folder, options.jobs, targets))
+    if "tests" in parts:
+        steps.run("tests", lambda: gpu_tests(steps, folder))
+    if "sanitizers" in parts:
         for tool in SANITIZER_TOOLS[:1] if options.quick else SANITIZER_TOOLS:
             steps.run(tool, lambda: sanitize(steps, folder, tool))
 
-    arguments = ["--quick"] if options.quick else ["--parts", "gated"] if options.gated else []
-    torch = steps.run("PyTorch and other peers", lambda: peers(steps, folder, arguments))
-    if not (options.quick or options.gated):
-        data = {"context": context, "peers": torch,
-                "scaling": steps.run("scaling benchmarks", lambda: benchmark(steps, programs / "device_scaling_bench")),
-                "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
-        if data["peers"] or data["scaling"]:
+    torch = None
+    if "peers" in parts:
+        torch = steps.run("PyTorch and other peers", lambda: peers(steps, folder, ["--quick"] if options.quick else []))
+        if not options.quick:
+            scaling = steps.run("scaling benchmarks", lambda: benchmark(steps, programs / "device_scaling_bench"))
+            data = {"context": context, "peers": torch, "scaling": counters_of(scaling or {}),
+                    "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
             path = options.results / f"{context['date']}-{slug}-peers.json"
-            path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+            path.write_text(json.dumps(rounded(data)) + "\n", encoding="utf-8")
             written.append(peers_report.write(path, options.against))
-    if options.peers:
-        return finish()
-
-    if not options.quick:
+    if "gated" in parts:
         gated = steps.run("gated units", lambda: benchmark(steps, programs / "device_gated_bench"))
+        gated_torch = torch or steps.run("PyTorch's gated units",
+                                         lambda: peers(steps, folder, ["--parts", "gated"]))
         gated_gemm = steps.run("gated units in GEMMs", lambda: printed(steps, programs / "gated_gemm_bench", 300))
-        if gated or torch or gated_gemm:
-            write("-gated", [*head, "Written by bench/device/run.py.", "", *gated_report.report(gated, torch, gated_gemm),
-                             "## What ran", "", *device_report.outcomes(steps)])
-    if options.gated:
+        write("-gated", [*head, "Written by bench/device/run.py.", "", *gated_report.report(gated, gated_torch, gated_gemm),
+                         "## What ran", "", *device_report.outcomes(steps)])
+    if "gemm" in parts:
+        outputs = [steps.run("GEMM epilogues", lambda: printed(steps, programs / "gemm_bench", 300)),
+                   steps.run("MLP block", lambda: printed(steps, folder / "examples/cutlass_mlp/cutlass_mlp", 120))]
+        write("-gemm", [*head, *(f"#{line}" if line.startswith("#") else line for text in outputs if text
+                                 for line in [*text.splitlines(), ""])])
+    if "kernels" not in parts:
         return finish()
 
     storages = device_report.STORAGES[:1] if options.quick else device_report.STORAGES
@@ -138,20 +159,14 @@ def main():
     catalogue = steps.run("catalogue benchmarks", lambda: benchmark(
         steps, programs / "device_catalogue_bench", *few,
         f"--benchmark_filter={'bfloat16.*' if options.quick else ''}log2n:{device_report.CATALOGUE}"))
-    policies = figures = gemm = mlp = None
+    policies = figures = None
     if not options.quick:
         policies = steps.run("launch policies",
                              lambda: printed(steps, programs / "device_launch_policy_bench", 120))
         figures = steps.run("ncu", lambda: dram(steps, programs / "device_elementwise_bench"))
-        gemm = steps.run("GEMM epilogues", lambda: printed(steps, programs / "gemm_bench", 300))
-        mlp = steps.run("MLP block", lambda: printed(steps, folder / "examples/cutlass_mlp/cutlass_mlp", 120))
-
     results = device_report.Results(rows, torch, figures)
     write("-quick" if options.quick else "",
           [device_report.report(context, steps, results, shapes, catalogue, policies, storages)])
-    if gemm or mlp:
-        write("-gemm", [*head, *(f"#{line}" if line.startswith("#") else line for text in (gemm, mlp) if text
-                                 for line in [*text.splitlines(), ""])])
     for line in device_report.targets(results, catalogue, storages):
         print(line)
     return finish()

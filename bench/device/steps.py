@@ -125,7 +125,7 @@ def architecture():
     return match.group(1) + match.group(2) + ("a" if int(match.group(1)) >= 9 else "") + "-real"
 
 
-def build(steps, folder, jobs, target):
+def build(steps, folder, jobs, targets):
     environment = dict(os.environ, PATH=f"{ROOT / '.deps/bin'}{os.pathsep}{os.environ['PATH']}")
     if not (folder / "CMakeCache.txt").exists():
         output, status = steps.command("configure", ["cmake", "--preset", "gpu", "-B", folder,
@@ -134,7 +134,7 @@ def build(steps, folder, jobs, target):
         if status != 0:
             raise Failed(f"configure: {tail(output)}")
     output, status = steps.command(
-        "build", ["cmake", "--build", folder, "--target", target, "-j", str(jobs)], 1500, cwd=ROOT,
+        "build", ["cmake", "--build", folder, "--target", *targets, "-j", str(jobs)], 1500, cwd=ROOT,
         env=environment)
     if status != 0:
         raise Failed(tail(output))
@@ -146,10 +146,10 @@ def ctest():
     return local if local.exists() else "ctest"
 
 
-def gpu_tests(steps, folder, chosen):
+def gpu_tests(steps, folder):
     # The model that trains is not among what the preset builds.
     output, status = steps.command("tests", [ctest(), "--test-dir", folder, "-L", "gpu", "-LE", "train_char_lm", "-j", "4",
-                                             "--output-on-failure", "--no-tests=error", "--timeout", "150", *chosen], 300)
+                                             "--output-on-failure", "--no-tests=error", "--timeout", "150"], 300)
     if status != 0:
         failures = re.findall(r"\d+ - (\S+) \((Failed|Timeout|Not Run|SEGFAULT|.*Exception.*)\)", output)
         raise Failed(", ".join(f"{name} ({why})" for name, why in failures) or tail(output))

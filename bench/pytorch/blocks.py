@@ -316,7 +316,7 @@ def measure(library, block, model, activation, options):
         row["expected_peak"][name] = case.expected_peak(name)
     del wanted
     row["us"] = microseconds({name: case.step(function) for name, function in variants.items()}, options.rounds,
-                             hold=4_000_000)
+                             hold=12_000_000)
     return row
 
 

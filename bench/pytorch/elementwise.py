@@ -19,8 +19,6 @@ DIRECTIONS = ("forward", "backward", "both")
 # invact's name: PyTorch's operator and its further arguments.
 OPERATORS = {"gelu": ("gelu", {"approximate": "none"}), "silu": ("silu", {})}
 SIZES = (10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 29, 30)
-# A shape takes seconds to compile.
-COMPILED_SIZES = (10, 20, 24, 29)
 # Where a launch is chosen, and up to which size it holds.
 TUNED_AT = ((16, 18), (22, 24), (27, 99))
 # Bytes that an element takes in the directions besides those of the tensors, and tensors.
@@ -171,7 +169,7 @@ def measure(library, launches, activation, storage, log2n, options):
     """Rows, one a direction."""
     t = Tensors(storage, 1 << log2n)
     batch = batch_of(log2n)
-    pairs = contest(library, launches, activation, storage, log2n, t, options.compile and log2n in COMPILED_SIZES)
+    pairs = contest(library, launches, activation, storage, log2n, t, options.compile)
     for index, direction in enumerate(DIRECTIONS):
         works = {name: both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
         if direction == "both" and batch == 1:
