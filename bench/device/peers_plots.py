@@ -45,7 +45,8 @@ def memory_and_time(data, path):
     figure, axes = pyplot.subplots(1, len(kinds), figsize=(5 * len(kinds), 4.5), squeeze=False)
     markers = dict(zip(dict.fromkeys(row["model"] for row in rows), "osD^"))
     colors = {"checkpoint": "#7f8c8d", "recompute": "#27ae60", "compile": "#2980b9", "compile, budget": "#7fb3d5",
-              "bitmask": "#c0392b", "mantissa_bit": "#e67e22", "standard": "#2c3e50"}
+              "bitmask": "#c0392b", "mantissa_bit": "#e67e22", "bitmask, bias": "#f1948a", "mantissa_bit, bias": "#f8c471",
+              "standard": "#2c3e50"}
     for axis, kind in zip(axes[0], kinds):
         for row in data.rows("blocks", block=kind):
             for name in row["us"]:

@@ -135,7 +135,9 @@ def targets(data):
     for block in dict.fromkeys(row["block"] for row in data.rows("blocks")):
         measured, exact, all_ = {}, 0, 0
         for row in data.rows("blocks", block=block):
-            for name in OURS:
+            for name in row["us"]:
+                if not name.startswith(OURS):
+                    continue
                 measured[f"{row['model']}, {named(row['activation'])}, {named(name)}"] = (
                     1 / middle(ratios(row, "standard", name)))
                 for got, computed in (("kept", "expected"), ("peak", "expected_peak")):

@@ -12,6 +12,8 @@
   compile          torch.compile
   compile, budget  torch.compile with activation_memory_budget 0.8
   bitmask, mantissa_bit   eager with invact's kernels: y over x, and dx over dy where the layer after it made dy
+  ..., bias        the same, where the layer before has a bias, by an autograd.Function of that layer and f: f's kernels add
+                   the bias and sum its gradient
 Without a layer after f there is nothing to recompute: y is what the next one reads.
 
 Weights, biases, their gradients' buffers, the block's input and dy are there before and are not counted; gradients of
@@ -32,6 +34,7 @@ MODELS = {"BERT-base": (32 * 512, 768, 3072), "ViT-B": (64 * 197, 768, 3072), "L
 ACTIVATIONS = {"gelu": functional.gelu, "silu": functional.silu}
 BLOCKS = ("act", "linear_act", "mlp", "glu")
 PACKINGS = ("bitmask", "mantissa_bit")
+BIAS = ", bias"
 STORAGE = "bfloat16"
 ITEM = 2
 BUDGET = 0.8
@@ -57,6 +60,29 @@ class Inverted(torch.autograd.Function):
         dx = dy if ctx.over_dy else torch.empty_like(dy)
         ctx.library.backward(ctx.names, dy, y, mask, dx)
         return dx, None, None, None, None
+
+
+class InvertedLinear(torch.autograd.Function):
+    """f(x W + b) by invact, y over the product, the bias and its gradient in f's kernels. over_dy as above. y is there
+    until the gradients are."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, library, names, over_dy):
+        ctx.library, ctx.names, ctx.over_dy = library, names, over_dy
+        y = functional.linear(x, weight)
+        activation, storage, packing = names
+        mask = library.mask(activation, storage, packing, n=y.numel())
+        library.forward_with_bias((activation, packing), y, bias, y, mask)
+        ctx.save_for_backward(x, weight, y, mask)
+        return y
+
+    @staticmethod
+    def backward(ctx, dy):
+        x, weight, y, mask = ctx.saved_tensors
+        dx = dy if ctx.over_dy else torch.empty_like(dy)
+        activation, _, packing = ctx.names
+        dbias = ctx.library.backward_with_bias_gradient((activation, packing), dy, y, mask, dx).to(dy.dtype)
+        return dx @ weight, dx.t() @ x, dbias, None, None, None
 
 
 class InvertedGate(torch.autograd.Function):
@@ -153,6 +179,10 @@ class Case:
             names = (self.activation, STORAGE, packing)
             return lambda x: Inverted.apply(x, self.library, names, over_x, over_dy)
 
+        def biased(packing, over_dy):
+            names = (self.activation, STORAGE, packing)
+            return lambda x, w, b: InvertedLinear.apply(x, w, b, self.library, names, over_dy)
+
         def checkpointed(function, *arguments):
             return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
@@ -163,6 +193,8 @@ class Case:
             for packing in PACKINGS:
                 act = inverted(packing, self.block != "act", False)
                 made[packing] = lambda x, *p, act=act: act(before(x, *p))
+                if self.block == "linear_act":
+                    made[packing + BIAS] = biased(packing, False)
         elif self.block == "mlp":
             def mlp(act):
                 return lambda x, w1, b1, w2, b2: linear(act(linear(x, w1, b1)), w2, b2)
@@ -172,7 +204,10 @@ class Case:
                         lambda z: linear(f(z), w2, b2), linear(x, w1, b1)),
                     "recompute": lambda x, w1, b1, w2, b2: RecomputedLinear.apply(
                         linear(x, w1, b1), w2, b2, f, self.slope)}
-            made.update({packing: mlp(inverted(packing, True, True)) for packing in PACKINGS})
+            for packing in PACKINGS:
+                made[packing] = mlp(inverted(packing, True, True))
+                first = biased(packing, True)
+                made[packing + BIAS] = lambda x, w1, b1, w2, b2, first=first: linear(first(x, w1, b1), w2, b2)
         else:
             def glu(gate):
                 return lambda x, wg, wu, wd: linear(gate(linear(x, wg), linear(x, wu)), wd)
@@ -205,31 +240,39 @@ class Case:
             return None
         y = self.tokens * self.ffn * ITEM
         out = self.tokens * self.hidden * ITEM if self.block in ("mlp", "glu") else 0
-        ours = variant in PACKINGS
+        ours = variant.removesuffix(BIAS) in PACKINGS
         # Tensors of y's size.
         kept = {"act": 1 if ours else 2, "linear_act": 1 if ours else 2,
                 "mlp": 2 if variant == "standard" else 1, "glu": 4 if variant == "standard" else 2}[self.block]
-        return kept * y + out + (self.tokens * self.ffn // 8 if variant == "bitmask" else 0)
+        return kept * y + out + (self.tokens * self.ffn // 8 if variant.startswith("bitmask") else 0)
 
     def expected_peak(self, variant):
         """Largest sum of live tensors over forward and backward, of the standard variant and of ours: at the activation's
         backward or at a linear layer's after it. The caller holds the block's output to the end."""
-        if variant != "standard" and variant not in PACKINGS:
+        packing = variant.removesuffix(BIAS)
+        if variant != "standard" and packing not in PACKINGS:
             return None
-        ours = variant in PACKINGS
+        ours = packing in PACKINGS
         y, x, weight = (size * ITEM for size in (self.tokens * self.ffn, self.tokens * self.hidden, self.ffn * self.hidden))
-        mask = self.tokens * self.ffn // 8 if variant == "bitmask" else 0
+        bias = self.ffn * ITEM
+        mask = self.tokens * self.ffn // 8 if packing == "bitmask" else 0
         f_at = 2 if ours else 3
         if self.block == "act":  # x, y and dx, of ours y and dx
             return f_at * y + mask
         # The layer before f: y or the output, dx, and what it makes of dx.
         first = x + weight + sum_bytes(self.tokens, self.ffn)
-        if self.block == "linear_act":
-            return max(f_at * y + mask, 2 * y + first)
         if self.block == "mlp":
             # The output, gradients of the second layer, and x, y and dy, of ours y and dy; at f x, dy and dx, y and dy.
             second = x + weight + sum_bytes(self.tokens, self.hidden)
+            if variant != packing:
+                return max(2 * y + mask + second, 2 * (y + x + weight) + mask + self.hidden * ITEM + bias)
             return max(f_at * y + mask + second, x + weight + self.hidden * ITEM + y + first)
+        if self.block == "linear_act":
+            if variant != packing:
+                # y and dx; with them the sums in float, rounded or not yet, or the gradients.
+                sums = self.library.bias_workspace_bytes(self.tokens, self.ffn) + 2 * bias
+                return 2 * y + mask + max(sums, x + weight + bias)
+            return max(f_at * y + mask, 2 * y + first)
         # The output, a weight's gradient, and g, f(g), u, dh, du and the gradient of f(g); of ours h, u, dh and du.
         return x + weight + (4 if ours else 6) * y + mask
 

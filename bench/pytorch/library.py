@@ -17,10 +17,15 @@ class Library:
             getattr(self._library, f"invact_bench_{function}").argtypes = (
                 [text] * texts + [ctypes.c_longlong] + [pointer] * pointers)
         self._library.invact_bench_mask_bits.argtypes = [text] * 3
+        long = ctypes.c_longlong
+        self._library.invact_bench_forward_with_bias.argtypes = [text] * 2 + [long] * 2 + [pointer] * 5
+        self._library.invact_bench_backward_with_bias_gradient.argtypes = [text] * 2 + [long] * 2 + [pointer] * 7
+        self._library.invact_bench_bias_workspace_bytes.argtypes = [long] * 2
+        self._library.invact_bench_bias_workspace_bytes.restype = long
 
-    def _call(self, function, names, n, *tensors):
+    def _call(self, function, names, size, *tensors):
         status = getattr(self._library, f"invact_bench_{function}")(
-            *(name.encode() for name in names), n, *(None if t is None else t.data_ptr() for t in tensors),
+            *(name.encode() for name in names), *(size if isinstance(size, tuple) else (size,)), *(None if t is None else t.data_ptr() for t in tensors),
             torch.cuda.current_stream().cuda_stream)
         if status != 0:
             raise RuntimeError(f"invact: {function} of {', '.join(names)}: cudaError_t {status}")
@@ -48,6 +53,20 @@ class Library:
         self._call("gradient_factor", names, y.numel(), y, mask, g)
 
     # names: activation, packing. bfloat16.
+
+    def forward_with_bias(self, names, x, bias, y, mask):
+        self._call("forward_with_bias", names, tuple(x.shape), x, bias, y, mask)
+
+    def bias_workspace_bytes(self, rows, cols):
+        return self._library.invact_bench_bias_workspace_bytes(rows, cols)
+
+    def backward_with_bias_gradient(self, names, dy, y, mask, dx):
+        """The bias's gradient, in float."""
+        rows, cols = dy.shape
+        workspace = torch.empty(self.bias_workspace_bytes(rows, cols), dtype=torch.uint8, device="cuda")
+        gradient = torch.empty(cols, dtype=torch.float32, device="cuda")
+        self._call("backward_with_bias_gradient", names, (rows, cols), dy, y, mask, dx, gradient, workspace)
+        return gradient
 
     def gated_forward(self, names, g, u, h, mask):
         self._call("gated_forward", names, g.numel(), g, u, h, mask)
