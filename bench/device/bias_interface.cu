@@ -1,32 +1,27 @@
 #include "c_interface.h"
+#include "c_interface_names.hpp"
 
 #include <invact/invact.cuh>
 
-#include <cuda_bf16.h>
-
-#include <cstring>
-
 namespace {
 
-using element = __nv_bfloat16;
+using bench::in;
+using bench::out;
 
-template <class Activation, class Run>
-cudaError_t with_packing(const Run& run, const char* packing) {
-  if (std::strcmp(packing, "bitmask") == 0) return run(invact::inverted<Activation, element>{});
-  if (std::strcmp(packing, "mantissa_bit") == 0)
-    return run(invact::inverted<Activation, element, invact::mantissa_bit>{});
-  return cudaErrorInvalidValue;
-}
-
+// run(op) of the op with these names.
 template <class Run>
 cudaError_t with_op(const Run& run, const char* activation, const char* packing) {
-  if (std::strcmp(activation, "gelu") == 0) return with_packing<invact::gelu>(run, packing);
-  if (std::strcmp(activation, "silu") == 0) return with_packing<invact::silu>(run, packing);
-  return cudaErrorInvalidValue;
+  return bench::with_activation(
+      [&](auto f) {
+        using activation_type = decltype(f);
+        if (std::strcmp(packing, "bitmask") == 0) return run(invact::inverted<activation_type, bench::element>{});
+        if (std::strcmp(packing, "mantissa_bit") == 0) {
+          return run(invact::inverted<activation_type, bench::element, invact::mantissa_bit>{});
+        }
+        return cudaErrorInvalidValue;
+      },
+      activation);
 }
-
-const element* in(const void* tensor) { return static_cast<const element*>(tensor); }
-element* out(void* tensor) { return static_cast<element*>(tensor); }
 
 }  // namespace
 
@@ -47,7 +42,7 @@ int invact_bench_forward_with_bias(const char* activation, const char* packing, 
 }
 
 long long invact_bench_bias_workspace_bytes(long long rows, long long cols) {
-  using op = invact::inverted<invact::gelu, element>;
+  using op = invact::inverted<invact::gelu, bench::element>;
   return static_cast<long long>(
       invact::device::bias_gradient_workspace_bytes(invact::device::dense_shape(op{}, rows, cols)));
 }

@@ -1,33 +1,30 @@
 #include "c_interface.h"
+#include "c_interface_names.hpp"
 
 #include <invact/invact.cuh>
 
-#include <cuda_bf16.h>
-
-#include <cstring>
-
 namespace {
 
-using element = __nv_bfloat16;
+using bench::in;
+using bench::out;
 
-template <class Activation, class Run>
-cudaError_t with_packing(const Run& run, const char* packing) {
-  if (std::strcmp(packing, "bitmask") == 0) return run(invact::gated<Activation, element>{});
-  if (std::strcmp(packing, "mantissa_bit") == 0)
-    return run(invact::gated<Activation, element, invact::mantissa_bit>{});
-  if (std::strcmp(packing, "recompute") == 0) return run(invact::gated_recompute<Activation, element>{});
-  return cudaErrorInvalidValue;
-}
-
+// run(op) of the op with these names.
 template <class Run>
 cudaError_t with_op(const Run& run, const char* activation, const char* packing) {
-  if (std::strcmp(activation, "gelu") == 0) return with_packing<invact::gelu>(run, packing);
-  if (std::strcmp(activation, "silu") == 0) return with_packing<invact::silu>(run, packing);
-  return cudaErrorInvalidValue;
+  return bench::with_activation(
+      [&](auto f) {
+        using activation_type = decltype(f);
+        if (std::strcmp(packing, "bitmask") == 0) return run(invact::gated<activation_type, bench::element>{});
+        if (std::strcmp(packing, "mantissa_bit") == 0) {
+          return run(invact::gated<activation_type, bench::element, invact::mantissa_bit>{});
+        }
+        if (std::strcmp(packing, "recompute") == 0) {
+          return run(invact::gated_recompute<activation_type, bench::element>{});
+        }
+        return cudaErrorInvalidValue;
+      },
+      activation);
 }
-
-const element* in(const void* tensor) { return static_cast<const element*>(tensor); }
-element* out(void* tensor) { return static_cast<element*>(tensor); }
 
 }  // namespace
 

@@ -33,9 +33,10 @@ COLUMNS = ["arch", "kernel", "instructions", *CLASSES, *RESOURCES]
 # most. Every expression must match a kernel, or it would limit nothing. A decode's limits are what an epilogue
 # can afford; the constants that all elements of a fragment share do not count in them. Kernels whose accesses
 # are vectors say `true` after the fragment's size.
-# A thread that loads 32 elements ahead has more registers than others.
-LONG = r"forward_run_kernel \d+ 4 8 .*"
-ELEMENTWISE = rf"(?!{LONG})(forward|backward)_(run|rows)_kernel .*"
+# A thread that loads 24 or 32 elements ahead has more registers than others, and so has one that exchanges them.
+LONG = r"forward_run_kernel \d+ [34] 8 .*"
+ELEMENTWISE = rf"(?!{LONG})(forward|backward)_(run|rows)_kernel \d+ \d+ \d+ true .*"
+EXCHANGING = r"(forward|backward)_(run|rows)_kernel \d+ \d+ \d+ false .*"
 VECTOR = r"(forward|backward)_(run|rows|sums)_kernel \d+ \d+ \d+ true .*"
 # A float x beside a y of 16 bits makes a fragment of y 8 bytes.
 SAME = r"(?!.* bfloat16 \w+ \w+ float)"
@@ -46,7 +47,8 @@ LIMITS = [
     ("ops|kernels", ".*", f"(?!{GATED_BACKWARD}).*", "stack", None, 0),
     ("ops|kernels", ".*", f"(?!{GATED_BACKWARD}).*", "local stored", None, 0),
     ("ops|kernels", ".*", f"(?!{GATED_BACKWARD}).*", "local loaded", None, 0),
-    ("kernels", ".*", GATED_BACKWARD, "stack", None, 16),
+    ("kernels", ".*", r"gated_backward_kernel \d+ \d+ \d+ true .*", "stack", None, 16),
+    ("kernels", ".*", r"gated_backward_kernel \d+ \d+ \d+ false .*", "stack", None, 24),
     ("kernels", "sm_90a", "gated_.*", "registers", None, 48),
     ("kernels", ".*", r"gated_(forward|backward)_kernel \d+ \d+ \d+ true .*", "16-byte loads", 2, None),
     ("kernels", ".*", r"gated_(forward|backward)_kernel \d+ \d+ \d+ true .*", "16-byte stores", 1, None),
@@ -56,6 +58,7 @@ LIMITS = [
     ("kernels", ".*", SAME + VECTOR, "16-byte stores", 1, None),
     ("kernels", ".*", SAME + VECTOR_BACKWARD, "16-byte loads", 2, None),
     ("kernels", "sm_90a", ELEMENTWISE, "registers", None, 40),
+    ("kernels", "sm_90a", EXCHANGING, "registers", None, 48),
     ("kernels", "sm_90a", LONG, "registers", None, 64),
     ("kernels", "sm_90a", "backward_sums_kernel .*", "registers", None, 64),
     ("ops", "sm_90a", "gradient gelu bfloat16 .* accurate", "instructions - constant", None, 26),

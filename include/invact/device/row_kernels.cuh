@@ -55,7 +55,7 @@ __device__ __forceinline__ int rows_left(const row_layout& layout, int64 group, 
 
 // A band is Rows * blockDim.y rows.
 template <int Threads, int Rows, int N, bool Vector, class Op, class X, class Bias>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector> / Threads)
     forward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const X* x,
                         Bias bias, storage_of<Op>* y, uint8* mask) {
   const thread_place<N> at(layout, strips);
@@ -103,7 +103,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
 
 // A band is Rows * blockDim.y rows.
 template <int Threads, int Rows, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector> / Threads)
     backward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const Dy* dy,
                          const storage_of<Op>* y, const uint8* mask, Dx* dx) {
   const thread_place<N> at(layout, strips);
@@ -125,7 +125,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
     access.store(dx + (own + k * step) * layout.ld_dx + at.column, left,
                  narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
   };
-  if (Vector && at.left >= N && rows == Rows * step) {
+  const int columns = Vector ? clamp_elements<N>(at.left) : at.left;
+  if (Vector && columns == N && rows == Rows * step) {
     backward_input<Op, N, Dy> in[Rows];
     INVACT_UNROLL
     for (int k = 0; k < Rows; ++k) in[k] = load(k, N);
@@ -133,9 +134,10 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N> / Threa
     for (int k = 0; k < Rows; ++k) finish(in[k], k, N);
     return;
   }
+  const int own_rows = rows - static_cast<int>(threadIdx.y);
 #pragma unroll 1
-  for (int k = 0; k * step < rows; ++k) {
-    const int left = k * step + static_cast<int>(threadIdx.y) < rows ? at.left : no_elements;
+  for (int k = 0; k * step < (Vector ? own_rows : rows); ++k) {
+    const int left = Vector || k * step < own_rows ? columns : no_elements;
     finish(load(k, left), k, left);
   }
 }

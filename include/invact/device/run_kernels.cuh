@@ -9,9 +9,10 @@ namespace detail {
 
 // Threads that registers leave room for on a multiprocessor, where each loads Elements ahead: 40 registers a
 // thread, as with fewer threads the loads in flight no longer cover the latency of memory. More elements than
-// that many registers hold cover it with 64 of them, and would be spilled.
-template <int Elements>
-inline constexpr int resident_threads = Elements > 16 ? 1024 : 1536;
+// that many registers hold cover it with 64 of them, and would be spilled. Where a warp exchanges
+// fragments, each of the elements on their way has a register of its own: 48.
+template <int Elements, bool Vector>
+inline constexpr int resident_threads = Elements > 16 ? 1024 : Vector ? 1536 : 1280;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
@@ -28,7 +29,7 @@ __device__ __forceinline__ bool is_beyond(int64 i, int64 n) {
 }
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Vector> / Threads)
     forward_run_kernel(const Op op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
@@ -57,40 +58,42 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / 
 }
 
 template <int Threads, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Vector> / Threads)
     backward_run_kernel(const Op op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                         Dx* dx) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
   const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
   const row_access<Vector, Threads> access(Threads);
-  const auto& decoder = decoder_of(op);
   const auto load = [&](int64 i, int left) {
     backward_input<Op, N, Dy> in;
     in.load(access, dy + i, y + i, mask, i, left);
     return in;
   };
-  const auto finish = [&](const backward_input<Op, N, Dy>& in, int64 i, int left) {
+  const auto finish = [&](const auto& decoder, const backward_input<Op, N, Dy>& in, int64 i, int left) {
     access.store(dx + i, left, narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
   };
   if (Vector && (blockIdx.x + 1) * tile <= n) {
     backward_input<Op, N, Dy> in[Fragments];
     INVACT_UNROLL
     for (int f = 0; f < Fragments; ++f) in[f] = load(first + f * stride, N);
+    // After the loads, which no barrier of a table's then holds back.
+    const auto& decoder = decoder_of(op);
     INVACT_UNROLL
-    for (int f = 0; f < Fragments; ++f) finish(in[f], first + f * stride, N);
+    for (int f = 0; f < Fragments; ++f) finish(decoder, in[f], first + f * stride, N);
     return;
   }
+  const auto& decoder = decoder_of(op);
 #pragma unroll 1
   for (int f = 0; f < Fragments; ++f) {
     const int64 i = first + f * stride;
     if (is_beyond<N>(i, n)) break;
     if (Vector && i + N <= n) {
       // Not by the path below, whose loads wait for one another: it would add half a microsecond to a short run.
-      finish(load(i, N), i, N);
+      finish(decoder, load(i, N), i, N);
     } else {
       const int left = elements_left(i, n);
-      finish(load(i, left), i, left);
+      finish(decoder, load(i, left), i, left);
     }
   }
 }
