@@ -59,6 +59,12 @@ inline gated_shape shape_of_run(int64 n) {
   return shape;
 }
 
+// Element c of row r of a tensor that may be null, whose leading dimension may then be anything.
+template <class T>
+T* element_at(T* tensor, int64 r, int64 ld, int64 c) {
+  return tensor == nullptr ? nullptr : tensor + (r * ld + c);
+}
+
 template <class Op, class G, class U>
 void forward_gated(gated_checks checks, const Op& op, const gated_shape& shape, const G* g, const U* u,
                    gated_storage_of<Op>* h, uint8* mask) {
@@ -82,7 +88,7 @@ void forward_interleaved(const Op& op, const gated_shape& shape, const X* gu, ga
   if constexpr (!Op::recomputes) checks.tensor(u, shape.ld_u, "u", "shape.ld_u");
   throw_if_any("forward_interleaved", checks);
   for_each_run(shape, [&](int64 r, int64 c, int64 count) {
-    const interleaved_units<X, U> units{gu + r * shape.ld_g + 2 * c, advance(u, r * shape.ld_u + c)};
+    const interleaved_units<X, U> units{gu + r * shape.ld_g + 2 * c, element_at(u, r, shape.ld_u, c)};
     forward_gated_run(op, count, units, h + r * shape.ld_h + c, advance(mask, mask_offset<Op>(shape, r, c)));
   });
 }
@@ -102,7 +108,7 @@ void backward_gated(gated_checks checks, const Op& op, const gated_shape& shape,
                        separate_kept<gated_storage_of<Op>, U>{kept + r * ld_kept + c, u + r * shape.ld_u + c},
                        advance(mask, mask_offset<Op>(shape, r, c)),
                        separate_gradients<Dg, Du>{dg + r * shape.ld_dg + c, du + r * shape.ld_du + c},
-                       advance(h, r * shape.ld_h + c));
+                       element_at(h, r, shape.ld_h, c));
   });
 }
 
@@ -122,7 +128,7 @@ void backward_interleaved(const Op& op, const gated_shape& shape, const Dh* dh, 
   for_each_run(shape, [&](int64 r, int64 c, int64 count) {
     const auto run = [&](const auto& of) {
       backward_gated_run(op, count, dh + r * shape.ld_dh + c, of, advance(mask, mask_offset<Op>(shape, r, c)),
-                         interleaved_gradients<D>{dgu + r * shape.ld_dg + 2 * c}, advance(h, r * shape.ld_h + c));
+                         interleaved_gradients<D>{dgu + r * shape.ld_dg + 2 * c}, element_at(h, r, shape.ld_h, c));
     };
     using storage = gated_storage_of<Op>;
     if constexpr (Op::recomputes) {
