@@ -55,7 +55,7 @@ def memory_and_time(data, path):
                              facecolors=colors[name] if row["activation"] == "gelu" else "none")
         axis.axhline(1, color="#2c3e50", linewidth=0.7)
         axis.set_title(kind)
-        axis.set_xlabel("kept for the backward, over standard")
+        axis.set_xlabel("bytes between forward and backward, over standard")
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("time, over standard")
     handles = [pyplot.Line2D([], [], linestyle="", marker="o", color=color, label=named(name)) for name, color in colors.items()]
@@ -120,6 +120,8 @@ def save(figure, path, kind):
 
 
 def draw(data, path):
+    for old in path.parent.glob(path.stem + "-*.png"):
+        old.unlink()
     if data.rows("elementwise"):
         bandwidth(data, path)
     if data.roofline:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Everything that needs a GPU, in one run of a few minutes: tests, sanitizers, benchmarks.
+"""Everything that needs a GPU, in one run: tests, sanitizers, benchmarks.
 
     bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR] [--parts PART,...]
                         [--against FILE] [--quick]
@@ -79,6 +79,8 @@ def main():
     parts = options.parts.split(",")
     if set(parts) - set(PARTS):
         parser.error(f"--parts: there are {', '.join(PARTS)}")
+    if options.against and not options.against.is_file():
+        parser.error(f"--against: no file {options.against}")
     if options.quick:
         parts = [part for part in parts if part not in ("gated", "gemm")]
     nvidia_smi = find("nvidia-smi")
@@ -111,6 +113,10 @@ def main():
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         written.append(path)
 
+    def report_on_peers(path):
+        written.append(peers_report.write(path, options.against))
+        return None, "written"
+
     def finish():
         steps.say(f"{'FAILED steps: see above' if steps.failed else 'no step failed'}; "
                   f"{', '.join(map(str, written)) or 'no results'}")
@@ -132,9 +138,10 @@ def main():
             scaling = steps.run("scaling benchmarks", lambda: benchmark(steps, programs / "device_scaling_bench"))
             data = {"context": context, "peers": torch, "scaling": counters_of(scaling or {}),
                     "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
-            path = options.results / f"{context['date']}-{slug}-peers.json"
-            path.write_text(json.dumps(rounded(data)) + "\n", encoding="utf-8")
-            written.append(peers_report.write(path, options.against))
+            if data["peers"] or data["scaling"]:
+                path = options.results / f"{context['date']}-{slug}-peers.json"
+                path.write_text(json.dumps(rounded(data)) + "\n", encoding="utf-8")
+                steps.run("report on peers", lambda: report_on_peers(path))
     if "gated" in parts:
         gated = steps.run("gated units", lambda: benchmark(steps, programs / "device_gated_bench"))
         gated_torch = torch or steps.run("PyTorch's gated units",

@@ -4,7 +4,8 @@
 //   n/PACKING/DIRECTION/n:N                  one run of N elements, from one to more than 2^31, beside an empty kernel;
 //                                            up to 2^24 every contestant is a graph of 20 calls
 //   rows/PACKING/DIRECTION/ROWSxCOLS/ld:+K   rows K elements longer than what is used of them, the mask's too; beside as
-//                                            many elements in one aligned run, which is what rows without gaps are
+//                                            many elements in one aligned run, which is what rows without gaps are (of
+//                                            a mask, whose rows end with whole bytes, where cols is a multiple of 8)
 //   misaligned/PACKING/DIRECTION/offset:K    one run of 2^27 elements, of which every tensor begins K elements, and the
 //                                            mask K bytes, after an aligned address; beside the aligned run
 //

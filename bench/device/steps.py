@@ -224,10 +224,13 @@ def peers(steps, folder, arguments):
                                              "--json", data, *arguments], 900, env=dict(os.environ, PYTHONUNBUFFERED="1"))
     if status == SKIPPED:
         raise Skipped(reason(output))
-    if status != 0:
+    if not data.exists():
         raise Failed(tail(output))
     result = json.loads(data.read_text())
-    return result, f"PyTorch {result['torch']}, {len(result['rows'])} rows"
+    if result["problems"]:
+        steps.failed = True
+    return result, f"PyTorch {result['torch']}, {len(result['rows'])} rows" + "".join(
+        f"; FAILED: {part}: {problem}" for part, problem in result["problems"].items())
 
 
 ROOFLINE_METRICS = {

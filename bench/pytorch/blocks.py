@@ -10,7 +10,8 @@
                    recomputation ends at f, before the product of matrices
   recompute        eager, one autograd.Function of f and the layer after it, which keeps x and computes y again
   compile          torch.compile
-  compile, budget  torch.compile with activation_memory_budget 0.8
+  compile, budget  torch.compile with activation_memory_budget 0.8. Where f is the block's last, all that there is to save is
+                   f's x, and the partitioner computes even the product before it again
   bitmask, mantissa_bit   eager with invact's kernels: y over x, and dx over dy where the layer after it made dy
   ..., bias        the same, where the layer before has a bias, by an autograd.Function of that layer and f: f's kernels add
                    the bias and sum its gradient

@@ -235,6 +235,17 @@ def encode(activation, x, storage, packing):
     return torch.where(y < 0, odd, code).view(dtype(storage)), None
 
 
+# What y may be off: a rounding of the storage, and of float32's arithmetic.
+ROUNDING = {"bfloat16": 2.0**-8, "half": 2.0**-11, "float": 2.0**-21}
+
+
+def check_forward(name, x, y, activation, storage):
+    wanted = torch.from_numpy(fits.value(activation, x.double().cpu().numpy())).cuda()
+    # In half a subnormal is off by more of itself.
+    if not ((y.double() - wanted).abs() <= 1.01 * ROUNDING[storage] * wanted.abs() + 1e-6).all():
+        raise RuntimeError(f"{name} {activation} {storage}: y is further than a rounding from f(x)")
+
+
 def errors(library, activation, storage, launches):
     """A row a scheme: largest and RMS error of g over x ~ N(0, 1), x in float64 and y as stored. What saves x keeps the x
     it is given: its error is that of its arithmetic."""
@@ -259,12 +270,32 @@ def errors(library, activation, storage, launches):
         scheme = launches.scheme(name, activation, storage, 22)
         extra = scheme.extra(n)
         own_x = x.to(torch.float32)
-        scheme.forward(own_x, torch.empty_like(y), extra)
-        scheme.backward(one, own_x, torch.empty_like(y) if name == "recompute" else y, extra, g)
+        own_y = torch.empty_like(y)
+        scheme.forward(own_x, own_y, extra)
+        check_forward(name, own_x, own_y, activation, storage)
+        scheme.backward(one, own_x, own_y.zero_() if name == "recompute" else y, extra, g)
+        if name == "recompute":
+            check_forward("recompute's second", own_x, own_y, activation, storage)
         add(name, g)
+    check_own(library, activation, storage, x, result)
     check(activation, storage, result)
     return [{"part": "accuracy", "activation": activation, "storage": storage, "scheme": name, "largest": largest,
              "rms": rms} for name, (largest, rms) in result.items()]
+
+
+def check_own(library, activation, storage, x, result):
+    """That what invact's forward writes is decoded as well as what the definition of its formats says."""
+    stored = x.to(dtype(storage))
+    for packing in PACKINGS:
+        names = (activation, storage, packing)
+        y, g, mask = torch.empty_like(stored), torch.empty_like(stored, dtype=torch.float32), library.mask(*names, n=len(x))
+        library.forward(names, stored, y, mask)
+        library.gradient_factor(names, y, mask, g)
+        wanted = torch.from_numpy(fits.slope(activation, stored.double().cpu().numpy())).cuda()
+        largest = (g.double() - wanted).abs().max().item()
+        if not largest <= 1.01 * result[packing][0] + 1e-6:
+            raise RuntimeError(f"{packing} {activation} {storage}: its own y decodes with an error of {largest:.3g}, above "
+                               f"{result[packing][0]:.3g}")
 
 
 def check(activation, storage, result):

@@ -84,7 +84,7 @@ def measure(options, say):
     import gated
 
     library, launches = prepare(options, say)
-    rows = {}
+    rows, problems = {}, {}
     if "accuracy" in options.parts:
         for storage in options.storages:
             for activation in elementwise.OPERATORS:
@@ -97,19 +97,25 @@ def measure(options, say):
              "blocks": lambda: blocks.measure_all(library, options)}
     for number in range(options.passes):
         for part in options.parts:
-            if part not in timed:
+            if part not in timed or part in problems:
                 continue
-            for row in timed[part]():
-                kept = rows.setdefault((part, name_of(row)), row)
-                if kept is row:
-                    row["us"] = {name: [us] for name, us in row["us"].items()}
-                else:
-                    for name, us in row["us"].items():
-                        kept["us"][name].append(us)
-                say(f"{number + 1}/{options.passes} {part} {name_of(row)}: " +
-                    ", ".join(f"{name} {values[number]:.1f}" for name, values in kept["us"].items()))
+            try:
+                for row in timed[part]():
+                    kept = rows.setdefault((part, name_of(row)), row)
+                    if kept is row:
+                        row["us"] = {name: [us] for name, us in row["us"].items()}
+                    else:
+                        for name, us in row["us"].items():
+                            kept["us"][name].append(us)
+                    say(f"{number + 1}/{options.passes} {part} {name_of(row)}: " +
+                        ", ".join(f"{name} {values[number]:.1f}" for name, values in kept["us"].items()))
+            except Exception as error:  # the other parts are worth having
+                problems[part] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+                say(f"FAILED: {part}: {problems[part]}")
+                rows = {key: row for key, row in rows.items() if key[0] != part}
     return {"torch": torch.__version__, "gpu": torch.cuda.get_device_name(), "passes": options.passes,
-            "rounds": options.rounds, "launches": launches.chosen(), "rows": list(rows.values())}
+            "rounds": options.rounds, "launches": launches.chosen(), "problems": problems,
+            "rows": list(rows.values())}
 
 
 def main():
@@ -135,7 +141,7 @@ def main():
     if options.json:
         with open(options.json, "w") as file:
             json.dump(result, file, indent=1)
-    return 0
+    return 1 if result.get("problems") else 0
 
 
 if __name__ == "__main__":

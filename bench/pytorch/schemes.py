@@ -1,7 +1,7 @@
 """Peers that are no PyTorch operation, as Triton kernels: what saves x, and the schemes of three papers.
 
 All are elementwise over contiguous tensors, compute in float32 with the functions that PyTorch uses (erf for GELU), and
-take their launch (elements of a program, warps) from tune(). Each has a forward (x) -> y and what it keeps, and a
+take their launch (elements of a program, warps) from elementwise.Launches. Each has a forward (x) -> y and what it keeps, and a
 backward (dy, kept) -> dx.
 
   save_x      keeps x
@@ -16,11 +16,12 @@ import functools
 import torch
 import triton
 import triton.language as tl
+from triton.language.extra import libdevice
 
 import fits
 
-# (elements of a program, warps): what tune() chooses from. The library's kernels were tuned over as many.
-LAUNCHES = ((1024, 4), (2048, 4), (2048, 8), (4096, 8))
+# (elements of a program, warps) to choose from: 4 to 32 elements a thread.
+LAUNCHES = ((512, 4), (1024, 4), (2048, 4), (2048, 8), (4096, 4), (4096, 8), (8192, 8))
 
 
 @triton.jit
@@ -40,7 +41,8 @@ def _slope(x, GELU: tl.constexpr):
 
 @triton.jit
 def _power(x, exponent: tl.constexpr):
-    return tl.exp2(exponent * tl.log2(x))
+    # The hardware's logarithm: tl.log2 is a polynomial of its own, twice as long as all the rest.
+    return tl.exp2(exponent * libdevice.fast_log2f(x))
 
 
 @triton.jit
@@ -84,23 +86,42 @@ def _tempo_factor(y, left, LEFT: tl.constexpr, LEFTS: tl.constexpr, RIGHT: tl.co
 
 
 @triton.jit
-def _run(n, BLOCK: tl.constexpr):
-    """Indices of a program, as rows of 8: one byte of a bitmask a row."""
+def _elements(n, BLOCK: tl.constexpr):
+    element = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    return element, element < n
+
+
+@triton.jit
+def _rows(n, BLOCK: tl.constexpr):
+    """Elements of a program as rows of 8: a byte of a bitmask a row."""
     row = tl.program_id(0) * (BLOCK // 8) + tl.arange(0, BLOCK // 8)
     element = row[:, None] * 8 + tl.arange(0, 8)[None, :]
     return row, element, row < n // 8, element < n
 
 
 @triton.jit
+def _kept(kept_ptr, n, BITS: tl.constexpr, FLAT: tl.constexpr, BLOCK: tl.constexpr):
+    """Elements, whether they are there, and BITS kept bits of each. FLAT: each element reads the word of its row; else a
+    row reads it once, which in float takes a way through shared memory."""
+    if FLAT:
+        element, inside = _elements(n, BLOCK)
+        bits = tl.load(kept_ptr + element // 8, inside, 0).to(tl.int32) >> (BITS * (element % 8))
+    else:
+        row, element, row_inside, inside = _rows(n, BLOCK)
+        bits = tl.load(kept_ptr + row, row_inside, 0).to(tl.int32)[:, None] >> (BITS * tl.arange(0, 8)[None, :])
+    return element, inside, bits & ((1 << BITS) - 1)
+
+
+@triton.jit
 def _save_x_forward(x_ptr, y_ptr, n, GELU: tl.constexpr, BLOCK: tl.constexpr):
-    _, element, _, inside = _run(n, BLOCK)
+    element, inside = _elements(n, BLOCK)
     x = tl.load(x_ptr + element, inside, 0).to(tl.float32)
     tl.store(y_ptr + element, _value(x, GELU), inside)
 
 
 @triton.jit
 def _save_x_backward(dy_ptr, x_ptr, dx_ptr, y_ptr, n, GELU: tl.constexpr, AGAIN: tl.constexpr, BLOCK: tl.constexpr):
-    _, element, _, inside = _run(n, BLOCK)
+    element, inside = _elements(n, BLOCK)
     x = tl.load(x_ptr + element, inside, 0).to(tl.float32)
     dy = tl.load(dy_ptr + element, inside, 0).to(tl.float32)
     tl.store(dx_ptr + element, dy * _slope(x, GELU), inside)
@@ -109,32 +130,34 @@ def _save_x_backward(dy_ptr, x_ptr, dx_ptr, y_ptr, n, GELU: tl.constexpr, AGAIN:
 
 
 @triton.jit
-def _mask_forward(x_ptr, y_ptr, mask_ptr, n, T: tl.constexpr, GELU: tl.constexpr, BYTES: tl.constexpr,
-                  BLOCK: tl.constexpr):
-    row, element, row_inside, inside = _run(n, BLOCK)
+def _paper_forward(x_ptr, y_ptr, mask_ptr, n, T: tl.constexpr, GELU: tl.constexpr, BLOCK: tl.constexpr):
+    row, element, row_inside, inside = _rows(n, BLOCK)
     x = tl.load(x_ptr + element, inside, 0).to(tl.float32)
     tl.store(y_ptr + element, _value(x, GELU), inside)
     left = (x < T).to(tl.int32)
-    if BYTES:
-        tl.store(mask_ptr + element, left.to(tl.uint8), inside)
-    else:
-        tl.store(mask_ptr + row, tl.sum(left << tl.arange(0, 8)[None, :], axis=1).to(tl.uint8), row_inside)
+    tl.store(mask_ptr + row, tl.sum(left << tl.arange(0, 8)[None, :], axis=1).to(tl.uint8), row_inside)
 
 
 @triton.jit
-def _paper_backward(dy_ptr, y_ptr, mask_ptr, dx_ptr, n, GELU: tl.constexpr, BLOCK: tl.constexpr):
-    row, element, row_inside, inside = _run(n, BLOCK)
+def _paper_backward(dy_ptr, y_ptr, mask_ptr, dx_ptr, n, GELU: tl.constexpr, FLAT: tl.constexpr, BLOCK: tl.constexpr):
+    element, inside, left = _kept(mask_ptr, n, 1, FLAT, BLOCK)
     y = tl.load(y_ptr + element, inside, 0).to(tl.float32)
     dy = tl.load(dy_ptr + element, inside, 0).to(tl.float32)
-    bits = tl.load(mask_ptr + row, row_inside, 0).to(tl.int32)
-    left = ((bits[:, None] >> tl.arange(0, 8)[None, :]) & 1) != 0
-    tl.store(dx_ptr + element, dy * _paper_factor(y, left, GELU), inside)
+    tl.store(dx_ptr + element, dy * _paper_factor(y, left != 0, GELU), inside)
+
+
+@triton.jit
+def _tempo_forward(x_ptr, y_ptr, mask_ptr, n, T: tl.constexpr, GELU: tl.constexpr, BLOCK: tl.constexpr):
+    element, inside = _elements(n, BLOCK)
+    x = tl.load(x_ptr + element, inside, 0).to(tl.float32)
+    tl.store(y_ptr + element, _value(x, GELU), inside)
+    tl.store(mask_ptr + element, (x < T).to(tl.uint8), inside)
 
 
 @triton.jit
 def _tempo_backward(dy_ptr, y_ptr, mask_ptr, dx_ptr, n, LEFT: tl.constexpr, LEFTS: tl.constexpr, RIGHT: tl.constexpr,
                     RIGHTS: tl.constexpr, LOWEST: tl.constexpr, BLOCK: tl.constexpr):
-    _, element, _, inside = _run(n, BLOCK)
+    element, inside = _elements(n, BLOCK)
     y = tl.load(y_ptr + element, inside, 0).to(tl.float32)
     dy = tl.load(dy_ptr + element, inside, 0).to(tl.float32)
     left = tl.load(mask_ptr + element, inside, 0) != 0
@@ -145,22 +168,25 @@ def _tempo_backward(dy_ptr, y_ptr, mask_ptr, dx_ptr, n, LEFT: tl.constexpr, LEFT
 
 @triton.jit
 def _fewbit_forward(x_ptr, y_ptr, codes_ptr, n, BOUNDS: tl.constexpr, GELU: tl.constexpr, BLOCK: tl.constexpr):
-    row, element, row_inside, inside = _run(n, BLOCK)
+    row, element, row_inside, inside = _rows(n, BLOCK)
     x = tl.load(x_ptr + element, inside, 0).to(tl.float32)
     tl.store(y_ptr + element, _value(x, GELU), inside)
-    code = (x > BOUNDS[0]).to(tl.int32)
-    for i in tl.static_range(1, 15):
-        code += (x > BOUNDS[i]).to(tl.int32)
+    # How many of the 15 bounds are below x, by bisection.
+    eight = x > BOUNDS[7]
+    four = x > tl.where(eight, BOUNDS[11], BOUNDS[3])
+    two = x > tl.where(eight, tl.where(four, BOUNDS[13], BOUNDS[9]), tl.where(four, BOUNDS[5], BOUNDS[1]))
+    above = tl.where(four, tl.where(two, BOUNDS[14], BOUNDS[12]), tl.where(two, BOUNDS[10], BOUNDS[8]))
+    below = tl.where(four, tl.where(two, BOUNDS[6], BOUNDS[4]), tl.where(two, BOUNDS[2], BOUNDS[0]))
+    one = x > tl.where(eight, above, below)
+    code = eight.to(tl.int32) * 8 + four.to(tl.int32) * 4 + two.to(tl.int32) * 2 + one.to(tl.int32)
     # A word of 8 codes.
     tl.store(codes_ptr + row, tl.sum(code << (4 * tl.arange(0, 8)[None, :]), axis=1), row_inside)
 
 
 @triton.jit
-def _fewbit_backward(dy_ptr, codes_ptr, levels_ptr, dx_ptr, n, BLOCK: tl.constexpr):
-    row, element, row_inside, inside = _run(n, BLOCK)
+def _fewbit_backward(dy_ptr, codes_ptr, levels_ptr, dx_ptr, n, FLAT: tl.constexpr, BLOCK: tl.constexpr):
+    element, inside, code = _kept(codes_ptr, n, 4, FLAT, BLOCK)
     dy = tl.load(dy_ptr + element, inside, 0).to(tl.float32)
-    codes = tl.load(codes_ptr + row, row_inside, 0)
-    code = (codes[:, None] >> (4 * tl.arange(0, 8)[None, :])) & 15
     tl.store(dx_ptr + element, dy * tl.load(levels_ptr + code), inside)
 
 
@@ -204,24 +230,33 @@ class Recompute(SaveX):
     again = True
 
 
+def _flat_in(tensor):
+    return tensor.element_size() == 4
+
+
 class Paper(Scheme):
     name = "paper"
-    byte_mask = False
 
     def extra(self, n):
-        return torch.empty(n if self.byte_mask else n // 8, dtype=torch.uint8, device="cuda")
+        return torch.empty(n // 8, dtype=torch.uint8, device="cuda")
 
     def forward(self, x, y, extra):
-        self._go(_mask_forward, self.forward_launch, x.numel(), x, y, extra, T=fits.minimum(self.activation)[0],
-                 GELU=self.gelu, BYTES=self.byte_mask)
+        self._go(_paper_forward, self.forward_launch, x.numel(), x, y, extra, T=fits.minimum(self.activation)[0],
+                 GELU=self.gelu)
 
     def backward(self, dy, x, y, extra, dx):
-        self._go(_paper_backward, self.backward_launch, dy.numel(), dy, y, extra, dx, GELU=self.gelu)
+        self._go(_paper_backward, self.backward_launch, dy.numel(), dy, y, extra, dx, GELU=self.gelu, FLAT=_flat_in(dy))
 
 
-class Tempo(Paper):
+class Tempo(Scheme):
     name = "tempo"
-    byte_mask = True
+
+    def extra(self, n):
+        return torch.empty(n, dtype=torch.uint8, device="cuda")
+
+    def forward(self, x, y, extra):
+        self._go(_tempo_forward, self.forward_launch, x.numel(), x, y, extra, T=fits.minimum(self.activation)[0],
+                 GELU=self.gelu)
 
     def backward(self, dy, x, y, extra, dx):
         left, right = (fits.tempo(self.activation, side) for side in (True, False))
@@ -245,7 +280,8 @@ class FewBit(Scheme):
                  GELU=self.gelu)
 
     def backward(self, dy, x, y, extra, dx):
-        self._go(_fewbit_backward, self.backward_launch, dy.numel(), dy, extra, _levels(self.activation), dx)
+        self._go(_fewbit_backward, self.backward_launch, dy.numel(), dy, extra, _levels(self.activation), dx,
+                 FLAT=_flat_in(dy))
 
 
 SCHEMES = {scheme.name: scheme for scheme in (SaveX, Recompute, Paper, Tempo, FewBit)}

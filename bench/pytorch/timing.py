@@ -1,5 +1,6 @@
 """Contestants that take turns on one stream, and what becomes of their times."""
 
+import random
 import statistics
 
 import torch
@@ -27,16 +28,17 @@ def capture(work):
 
 
 def race(contestants, iterations, batch=1, hold=1_000_000):
-    """Median seconds of one call of each, which take turns between events; another begins in every round. With batch
+    """Median seconds of one call of each, which take turns between events, in another order in every round. With batch
     above 1 a turn is a graph of BATCH calls. hold: cycles for which the stream is kept busy first, while the host fills
     it, so that no launch latency is timed."""
     works = {name: capture(work) if batch > 1 else work for name, work in contestants.items()}
     names = list(works)
     seconds = {name: [] for name in names}
+    random.seed(len(names))  # the same orders in every run
     for number in range(-3, iterations):
         events = [torch.cuda.Event(enable_timing=True) for _ in range(len(names) + 1)]
         torch.cuda._sleep(hold)
-        order = [names[(number + k) % len(names)] for k in range(len(names))]
+        order = random.sample(names, len(names))
         events[0].record()
         for name, event in zip(order, events[1:]):
             works[name]()
