@@ -14,7 +14,8 @@ cudaError_t with_op(const Run& run, const char* activation, const char* packing)
   return bench::with_activation(
       [&](auto f) {
         using activation_type = decltype(f);
-        if (std::strcmp(packing, "bitmask") == 0) return run(invact::inverted<activation_type, bench::element>{});
+        if (std::strcmp(packing, "bitmask") == 0)
+          return run(invact::inverted<activation_type, bench::element>{});
         if (std::strcmp(packing, "mantissa_bit") == 0) {
           return run(invact::inverted<activation_type, bench::element, invact::mantissa_bit>{});
         }
@@ -25,15 +26,16 @@ cudaError_t with_op(const Run& run, const char* activation, const char* packing)
 
 }  // namespace
 
-int invact_bench_forward_with_bias(const char* activation, const char* packing, long long rows, long long cols,
-                                   const void* x, const void* bias, void* y, void* mask, void* stream_pointer) {
+int invact_bench_forward_with_bias(const char* activation, const char* packing, long long rows,
+                                   long long cols, const void* x, const void* bias, void* y, void* mask,
+                                   void* stream_pointer) {
   const auto stream = static_cast<cudaStream_t>(stream_pointer);
   return with_op(
       [&](auto op) {
         const invact::matrix_shape shape = invact::device::dense_shape(op, rows, cols);
         if constexpr (decltype(op)::mask_bits > 0) {
-          return invact::device::forward_with_bias(op, shape, in(x), in(bias), out(y), static_cast<invact::uint8*>(mask),
-                                                   stream);
+          return invact::device::forward_with_bias(op, shape, in(x), in(bias), out(y),
+                                                   static_cast<invact::uint8*>(mask), stream);
         } else {
           return invact::device::forward_with_bias(op, shape, in(x), in(bias), out(y), stream);
         }
@@ -48,20 +50,21 @@ long long invact_bench_bias_workspace_bytes(long long rows, long long cols) {
 }
 
 int invact_bench_backward_with_bias_gradient(const char* activation, const char* packing, long long rows,
-                                             long long cols, const void* dy, const void* y, const void* mask, void* dx,
-                                             float* bias_gradient, void* workspace, void* stream_pointer) {
+                                             long long cols, const void* dy, const void* y,
+                                             const void* mask, void* dx, float* bias_gradient,
+                                             void* workspace, void* stream_pointer) {
   const auto stream = static_cast<cudaStream_t>(stream_pointer);
   return with_op(
       [&](auto op) {
         const invact::matrix_shape shape = invact::device::dense_shape(op, rows, cols);
         const std::size_t bytes = invact::device::bias_gradient_workspace_bytes(shape);
         if constexpr (decltype(op)::mask_bits > 0) {
-          return invact::device::backward_with_bias_gradient(op, shape, in(dy), in(y),
-                                                             static_cast<const invact::uint8*>(mask), out(dx),
-                                                             bias_gradient, workspace, bytes, stream);
+          return invact::device::backward_with_bias_gradient(
+              op, shape, in(dy), in(y), static_cast<const invact::uint8*>(mask), out(dx), bias_gradient,
+              workspace, bytes, stream);
         } else {
-          return invact::device::backward_with_bias_gradient(op, shape, in(dy), in(y), out(dx), bias_gradient, workspace,
-                                                             bytes, stream);
+          return invact::device::backward_with_bias_gradient(op, shape, in(dy), in(y), out(dx),
+                                                             bias_gradient, workspace, bytes, stream);
         }
       },
       activation, packing);

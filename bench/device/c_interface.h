@@ -24,12 +24,14 @@ int invact_bench_gradient_factor(const char* activation, const char* storage, co
 
 /* Rows of bfloat16, f "gelu" or "silu", a bias of `cols` elements before it, also bfloat16. The backward writes its
    gradient too, in float; workspace: as many bytes as the query says. */
-int invact_bench_forward_with_bias(const char* activation, const char* packing, long long rows, long long cols,
-                                   const void* x, const void* bias, void* y, void* mask, void* stream);
+int invact_bench_forward_with_bias(const char* activation, const char* packing, long long rows,
+                                   long long cols, const void* x, const void* bias, void* y, void* mask,
+                                   void* stream);
 long long invact_bench_bias_workspace_bytes(long long rows, long long cols);
 int invact_bench_backward_with_bias_gradient(const char* activation, const char* packing, long long rows,
-                                             long long cols, const void* dy, const void* y, const void* mask, void* dx,
-                                             float* bias_gradient, void* workspace, void* stream);
+                                             long long cols, const void* dy, const void* y,
+                                             const void* mask, void* dx, float* bias_gradient,
+                                             void* workspace, void* stream);
 
 /* Gated units in bfloat16, h = f(g) * u, f "gelu" or "silu". Packing "recompute" keeps g, which its backward takes as
    `kept`, as the others take h, and writes h again, unless that is null; the others ignore h. */

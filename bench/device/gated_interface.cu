@@ -14,7 +14,8 @@ cudaError_t with_op(const Run& run, const char* activation, const char* packing)
   return bench::with_activation(
       [&](auto f) {
         using activation_type = decltype(f);
-        if (std::strcmp(packing, "bitmask") == 0) return run(invact::gated<activation_type, bench::element>{});
+        if (std::strcmp(packing, "bitmask") == 0)
+          return run(invact::gated<activation_type, bench::element>{});
         if (std::strcmp(packing, "mantissa_bit") == 0) {
           return run(invact::gated<activation_type, bench::element, invact::mantissa_bit>{});
         }

@@ -38,7 +38,8 @@ struct tensors {
 
 constexpr int policies = 12;
 constexpr const char* heading =
-    "| kernel | memcpy GB/s | best GB/s | 128x1 | 128x2 | 128x3 | 128x4 | 256x1 | 256x2 | 256x3 | 256x4 | 512x1 | "
+    "| kernel | memcpy GB/s | best GB/s | 128x1 | 128x2 | 128x3 | 128x4 | 256x1 | 256x2 | 256x3 | 256x4 | "
+    "512x1 | "
     "512x2 | 512x3 | 512x4 |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
 template <bool Forward, int Threads, int Fragments, class Op>

@@ -72,7 +72,8 @@ template <bool Vector, int Threads>
 class row_access {
  public:
   // row_threads: threads along a row. Where they are less than a warp's, each accesses its own fragment's elements.
-  __device__ __forceinline__ explicit row_access(int row_threads) : exchanges_(!Vector && row_threads >= 32) {}
+  __device__ __forceinline__ explicit row_access(int row_threads)
+      : exchanges_(!Vector && row_threads >= 32) {}
 
   // A load in two steps, so that more of them can be on their way: what a thread reads, and its own fragment of it, whose
   // elements beyond the row are zero bits.
@@ -199,9 +200,9 @@ __device__ __forceinline__ fragment<T, N> narrow(const fragment<float, N>& from)
 // forward() of a fragment, y stored at y, mask bits in the mask's row, where the fragment is at i, and f(x)
 // recorded. x is the sum with the bias.
 template <class Access, class Op, int N>
-__device__ __forceinline__ void forward_fragment(const Access& access, const Op& op, const fragment<float, N>& x,
-                                                 int left, storage_of<Op>* y, uint8* mask_row, int64 i,
-                                                 amax_record<Op>& record) {
+__device__ __forceinline__ void forward_fragment(const Access& access, const Op& op,
+                                                 const fragment<float, N>& x, int left, storage_of<Op>* y,
+                                                 uint8* mask_row, int64 i, amax_record<Op>& record) {
   const int count = clamp_elements<N>(left);
   fragment<storage_of<Op>, N> out;
   mask_word<Op, N> bits = 0;

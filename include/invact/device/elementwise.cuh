@@ -52,10 +52,13 @@ inline constexpr bool encodes_piece<Op, void_t<typename Op::packing_type, typena
 // with: SiLU loses 4 % with 4, Mish 3 % with 2), and FP8, which moves few bytes and has an amax to raise. What has no
 // piece to keep is 3.5 % faster with 2 than with 4. In a short run more leave multiprocessors without a block.
 template <int N, class Op>
-constexpr int long_forward_fragments =
-    is_float8<storage_of<Op>> ? 4 : encodes_piece<Op> ? (N == 4 ? 4 : 3) : N == 4 && Op::mask_bits > 0 ? 4 : 2;
+constexpr int long_forward_fragments = is_float8<storage_of<Op>>     ? 4
+                                       : encodes_piece<Op>           ? (N == 4 ? 4 : 3)
+                                       : N == 4 && Op::mask_bits > 0 ? 4
+                                                                     : 2;
 template <int N, class Op>
-constexpr device::launch_policy forward_policy{128, 2, long_forward_fragments<N, Op>, int64{1} << (N == 4 ? 22 : 25)};
+constexpr device::launch_policy forward_policy{128, 2, long_forward_fragments<N, Op>,
+                                               int64{1} << (N == 4 ? 22 : 25)};
 template <int N>
 constexpr device::launch_policy backward_policy{128, 2, N == 4 ? 4 : 2, int64{1} << 22};
 // Rows: of 1, 2 and 4 fragments the fastest is 2; 4 do not fit into 40 registers beside the addresses and the bias.

@@ -77,8 +77,9 @@ struct separate_input {
   fragment<U, N> u;
 
   template <class Access, class Place>
-  __device__ __forceinline__ void fetch(const Access& access, const Place& place, const gated_layout& layout,
-                                        const G* g_in, const U* u_in, int k, int left) {
+  __device__ __forceinline__ void fetch(const Access& access, const Place& place,
+                                        const gated_layout& layout, const G* g_in, const U* u_in, int k,
+                                        int left) {
     g = access.template fetch<N>(place.at(g_in, layout.ld_g, k), left);
     u = access.template fetch<N>(place.at(u_in, layout.ld_u, k), left);
   }
@@ -93,8 +94,9 @@ struct interleaved_input {
   fragment<T, 2 * N> pairs;
 
   template <class Access, class Place>
-  __device__ __forceinline__ void fetch(const Access& access, const Place& place, const gated_layout& layout,
-                                        const T* pairs_in, const T*, int k, int left) {
+  __device__ __forceinline__ void fetch(const Access& access, const Place& place,
+                                        const gated_layout& layout, const T* pairs_in, const T*, int k,
+                                        int left) {
     pairs = access.template fetch<2 * N>(place.template at<2>(pairs_in, layout.ld_g, k), 2 * left);
   }
   template <class Access>
@@ -114,9 +116,10 @@ struct interleaved_input {
 
 // dg and du of N units, stored.
 template <bool Interleaved, class Dg, class Du, class Access, class Place, int N>
-__device__ __forceinline__ void store_gradients(const Access& access, const Place& place, const gated_layout& layout,
-                                                Dg* dg_out, Du* du_out, int k, int left,
-                                                const fragment<float, N>& dg, const fragment<float, N>& du) {
+__device__ __forceinline__ void store_gradients(const Access& access, const Place& place,
+                                                const gated_layout& layout, Dg* dg_out, Du* du_out, int k,
+                                                int left, const fragment<float, N>& dg,
+                                                const fragment<float, N>& du) {
   if constexpr (Interleaved) {
     fragment<float, 2 * N> pairs;
     INVACT_UNROLL
@@ -180,8 +183,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_forward_threads<N> / Threads
       }
     }
     access.store(place.at(h, layout.ld_h, k), left, out);
-    store_mask<N, Op::mask_bits>(mask + place.row(k) * layout.mask_stride, place.column(k), clamp_elements<N>(left),
-                                 bits);
+    store_mask<N, Op::mask_bits>(mask + place.row(k) * layout.mask_stride, place.column(k),
+                                 clamp_elements<N>(left), bits);
   };
   // Where two threads share a mask byte a warp stays together (see store_mask).
   constexpr bool together = N * Op::mask_bits % 8 != 0;
@@ -226,8 +229,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, gated_backward_threads<N> / Thread
     loaded in;
     in.dh = access.template fetch<N>(place.at(dh_in, layout.ld_dh, k), left);
     in.kept.fetch(access, place, layout, kept_in, u_in, k, left);
-    in.bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask + place.row(k) * layout.mask_stride, place.column(k),
-                                                            clamp_elements<N>(left));
+    in.bits = load_mask<N, Op::mask_bits, mask_word<Op, N>>(mask + place.row(k) * layout.mask_stride,
+                                                            place.column(k), clamp_elements<N>(left));
     in.dh = access.arrange(in.dh);
     in.kept.arrange(access);
     return in;

@@ -12,7 +12,9 @@ namespace detail {
 // that many registers hold cover it with 64 of them, and would be spilled. Where a warp exchanges
 // fragments, each of the elements on their way has a register of its own: 48.
 template <int Elements, bool Vector>
-inline constexpr int resident_threads = Elements > 16 ? 1024 : Vector ? 1536 : 1280;
+inline constexpr int resident_threads = Elements > 16 ? 1024
+                                        : Vector      ? 1536
+                                                      : 1280;
 
 // One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
 // threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
@@ -51,7 +53,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Ve
       const int64 i = first + f * stride;
       if (is_beyond<N>(i, n)) break;
       const int left = elements_left(i, n);
-      forward_fragment(access, op, widen(access.template load<N>(x + i, left)), left, y + i, mask, i, record);
+      forward_fragment(access, op, widen(access.template load<N>(x + i, left)), left, y + i, mask, i,
+                       record);
     }
   }
   store_record(op, record);

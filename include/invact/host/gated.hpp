@@ -104,11 +104,12 @@ void backward_gated(gated_checks checks, const Op& op, const gated_shape& shape,
   checks.tensor(dg, shape.ld_dg, "dg", "shape.ld_dg").tensor(du, shape.ld_du, "du", "shape.ld_du");
   throw_if_any("backward_gated", check_recomputed<Op>(checks, h, shape.ld_h));
   for_each_run(shape, [&](int64 r, int64 c, int64 count) {
-    backward_gated_run(op, count, dh + r * shape.ld_dh + c,
-                       separate_kept<gated_storage_of<Op>, U>{kept + r * ld_kept + c, u + r * shape.ld_u + c},
-                       advance(mask, mask_offset<Op>(shape, r, c)),
-                       separate_gradients<Dg, Du>{dg + r * shape.ld_dg + c, du + r * shape.ld_du + c},
-                       element_at(h, r, shape.ld_h, c));
+    backward_gated_run(
+        op, count, dh + r * shape.ld_dh + c,
+        separate_kept<gated_storage_of<Op>, U>{kept + r * ld_kept + c, u + r * shape.ld_u + c},
+        advance(mask, mask_offset<Op>(shape, r, c)),
+        separate_gradients<Dg, Du>{dg + r * shape.ld_dg + c, du + r * shape.ld_du + c},
+        element_at(h, r, shape.ld_h, c));
   });
 }
 
@@ -127,8 +128,9 @@ void backward_interleaved(const Op& op, const gated_shape& shape, const Dh* dh, 
   throw_if_any("backward_interleaved", check_recomputed<Op>(checks, h, shape.ld_h));
   for_each_run(shape, [&](int64 r, int64 c, int64 count) {
     const auto run = [&](const auto& of) {
-      backward_gated_run(op, count, dh + r * shape.ld_dh + c, of, advance(mask, mask_offset<Op>(shape, r, c)),
-                         interleaved_gradients<D>{dgu + r * shape.ld_dg + 2 * c}, element_at(h, r, shape.ld_h, c));
+      backward_gated_run(
+          op, count, dh + r * shape.ld_dh + c, of, advance(mask, mask_offset<Op>(shape, r, c)),
+          interleaved_gradients<D>{dgu + r * shape.ld_dg + 2 * c}, element_at(h, r, shape.ld_h, c));
     };
     using storage = gated_storage_of<Op>;
     if constexpr (Op::recomputes) {
