@@ -285,7 +285,7 @@ def errors(library, activation, storage, launches):
 
 def check_own(library, activation, storage, x, result):
     """That what invact's forward writes is decoded as well as what the definition of its formats says, but for the quarter of
-    an ULP that it may be further from f(x)."""
+    an ULP, in float 4 ULP, that it may be further from f(x): at the minimum the error is as the root of that."""
     stored = x.to(dtype(storage))
     for packing in PACKINGS:
         names = (activation, storage, packing)
@@ -294,7 +294,7 @@ def check_own(library, activation, storage, x, result):
         library.gradient_factor(names, y, mask, g)
         wanted = torch.from_numpy(fits.slope(activation, stored.double().cpu().numpy())).cuda()
         largest = (g.double() - wanted).abs().max().item()
-        if not largest <= 1.1 * result[packing][0] + 1e-6:
+        if not largest <= (4 if storage == "float" else 1.1) * result[packing][0]:
             raise RuntimeError(f"{packing} {activation} {storage}: its own y decodes with an error of {largest:.3g}, above "
                                f"{result[packing][0]:.3g}")
 

@@ -88,9 +88,13 @@ def measure(options, say):
     if "accuracy" in options.parts:
         for storage in options.storages:
             for activation in elementwise.OPERATORS:
-                for row in elementwise.errors(library, activation, storage, launches):
-                    say(f"{name_of(row)}: largest error {row['largest']:.3g}, RMS {row['rms']:.3g}")
-                    rows[row["part"], name_of(row)] = row
+                try:
+                    for row in elementwise.errors(library, activation, storage, launches):
+                        say(f"{name_of(row)}: largest error {row['largest']:.3g}, RMS {row['rms']:.3g}")
+                        rows[row["part"], name_of(row)] = row
+                except Exception as error:
+                    problems["accuracy"] = f"{type(error).__name__}: {error}"
+                    say(f"FAILED: accuracy: {problems['accuracy']}")
     timed = {"elementwise": lambda: elementwise.measure_all(library, options, launches),
              "activations": lambda: activations.measure_all(library, options),
              "gated": lambda: gated.measure_all(library, options),

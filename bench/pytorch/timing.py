@@ -27,18 +27,29 @@ def capture(work):
     return graph.replay
 
 
+def balanced_orders(names, rounds):
+    """Orders of so many rounds at least, in which each name has each place equally often: a place sets clocks and power, and
+    what is in the cache. Of as many rounds as there are names each is the one before, one place on; then the names are
+    shuffled, so that others follow one another. The same in every run."""
+    shuffled, orders = random.Random(1), []
+    while len(orders) < rounds:
+        first = shuffled.sample(names, len(names))
+        orders += [first[k:] + first[:k] for k in range(len(names))]
+    return orders
+
+
 def race(contestants, iterations, batch=1, hold=1_000_000):
-    """Median seconds of one call of each, which take turns between events, in another order in every round. With batch
-    above 1 a turn is a graph of BATCH calls. hold: cycles for which the stream is kept busy first, while the host fills
+    """Median seconds of one call of each, which take turns between events; `iterations` rounds, rounded up to a multiple of
+    the contestants. With batch above 1 a turn is a graph of BATCH calls. hold: cycles for which the stream is kept busy first, while the host fills
     it, so that no launch latency is timed."""
     works = {name: capture(work) if batch > 1 else work for name, work in contestants.items()}
     names = list(works)
     seconds = {name: [] for name in names}
-    random.seed(len(names))  # the same orders in every run
-    for number in range(-3, iterations):
+    orders = balanced_orders(names, iterations)
+    for number in range(-3, len(orders)):
         events = [torch.cuda.Event(enable_timing=True) for _ in range(len(names) + 1)]
         torch.cuda._sleep(hold)
-        order = random.sample(names, len(names))
+        order = orders[number]
         events[0].record()
         for name, event in zip(order, events[1:]):
             works[name]()
