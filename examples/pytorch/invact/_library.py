@@ -1,0 +1,60 @@
+"""The shared library, found and loaded, and its calls on tensors."""
+
+import ctypes
+import os
+import pathlib
+
+import torch
+
+# dtype: the library's name of the storage type.
+STORAGES = {torch.float32: "float", torch.float16: "half", torch.bfloat16: "bfloat16"}
+PACKINGS = ("bitmask", "mantissa_bit")
+NAME = "libinvact_torch.so"
+
+
+def _find():
+    """INVACT_TORCH_LIBRARY, else beside this package, else in a build folder of the repository."""
+    given = os.environ.get("INVACT_TORCH_LIBRARY")
+    if given:
+        return pathlib.Path(given)
+    here = pathlib.Path(__file__).resolve().parent
+    candidates = [here / NAME, *sorted(here.parents[2].glob(f"build/*/examples/pytorch/{NAME}"),
+                                       key=lambda path: path.stat().st_mtime, reverse=True)]
+    for path in candidates:
+        if path.exists():
+            return path
+    raise ImportError(f"invact: no {NAME}: build the target invact_torch (examples/pytorch), or set INVACT_TORCH_LIBRARY")
+
+
+def _load():
+    path = _find()
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ImportError(f"invact: cannot load {path}: {error}") from None
+    text, pointer, number = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_longlong
+    for name, tensors in (("forward", 3), ("backward", 4), ("gated_forward", 4), ("gated_backward", 6)):
+        function = getattr(library, f"invact_torch_{name}")
+        function.argtypes = [text] * 3 + [number] + [pointer] * tensors + [ctypes.c_int, pointer]
+    library.invact_torch_message.restype = text
+    return library
+
+
+_library = _load()
+_functions = {name: getattr(_library, f"invact_torch_{name}")
+              for name in ("forward", "backward", "gated_forward", "gated_backward")}
+
+
+def call(function, activation, packing, *tensors):
+    """Tensors as the C interface takes them, all contiguous in the same order of elements; a mask without elements is none.
+    The first says type, size and device."""
+    first = tensors[0]
+    arguments = (activation.encode(), STORAGES[first.dtype].encode(), packing.encode(), first.numel(),
+                 *(t.data_ptr() for t in tensors))
+    if first.is_cuda:
+        with torch.cuda.device(first.device):
+            status = _functions[function](*arguments, 1, torch.cuda.current_stream().cuda_stream)
+    else:
+        status = _functions[function](*arguments, 0, None)
+    if status != 0:
+        raise RuntimeError(f"invact: {function} of {activation}: {_library.invact_torch_message(status).decode()}")

@@ -1,0 +1,89 @@
+"""Modules over the functions of ops.py. packing: "bitmask", one bit an element beside the result, or "mantissa_bit", none."""
+
+from torch import nn
+
+from invact import ops
+from invact._library import PACKINGS
+
+
+class _Packed(nn.Module):
+    def __init__(self, packing):
+        super().__init__()
+        if packing not in PACKINGS:
+            raise ValueError(f"invact.{type(self).__name__}: packing must be one of {', '.join(map(repr, PACKINGS))}, "
+                             f"not {packing!r}")
+        self.packing = packing
+
+    def extra_repr(self):
+        return f"packing={self.packing!r}"
+
+
+class _WithApproximation(_Packed):
+    def __init__(self, approximate, packing):
+        super().__init__(packing)
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"invact.{type(self).__name__}: approximate must be 'none' or 'tanh', not {approximate!r}")
+        self.approximate = approximate
+
+    def extra_repr(self):
+        return f"approximate={self.approximate!r}, {super().extra_repr()}"
+
+
+class GELU(_WithApproximation):
+    """torch.nn.GELU that keeps its result and not its input for the backward."""
+
+    def __init__(self, approximate="none", *, packing="bitmask"):
+        super().__init__(approximate, packing)
+
+    def forward(self, input):
+        return ops.gelu(input, self.approximate, packing=self.packing)
+
+
+class SiLU(_Packed):
+    """torch.nn.SiLU that keeps its result and not its input for the backward."""
+
+    def __init__(self, *, packing="bitmask"):
+        super().__init__(packing)
+
+    def forward(self, input):
+        return ops.silu(input, packing=self.packing)
+
+
+class QuickGELU(_Packed):
+    """x * sigmoid(1.702 x) that keeps its result and not its input for the backward."""
+
+    def __init__(self, *, packing="bitmask"):
+        super().__init__(packing)
+
+    def forward(self, input):
+        return ops.quick_gelu(input, packing=self.packing)
+
+
+class Mish(_Packed):
+    """torch.nn.Mish that keeps its result and not its input for the backward."""
+
+    def __init__(self, *, packing="bitmask"):
+        super().__init__(packing)
+
+    def forward(self, input):
+        return ops.mish(input, packing=self.packing)
+
+
+class SwiGLU(_Packed):
+    """silu(gate) * up that keeps its result and up, and not gate, for the backward."""
+
+    def __init__(self, *, packing="bitmask"):
+        super().__init__(packing)
+
+    def forward(self, gate, up):
+        return ops.swiglu(gate, up, packing=self.packing)
+
+
+class GeGLU(_WithApproximation):
+    """gelu(gate) * up that keeps its result and up, and not gate, for the backward."""
+
+    def __init__(self, approximate="none", *, packing="bitmask"):
+        super().__init__(approximate, packing)
+
+    def forward(self, gate, up):
+        return ops.geglu(gate, up, self.approximate, packing=self.packing)

@@ -1,0 +1,68 @@
+"""The models that memory.py and step_time.py measure: architectures of transformers with random weights in bfloat16."""
+
+import dataclasses
+import typing
+
+import torch
+
+
+@dataclasses.dataclass
+class Model:
+    """make() builds it; batch(n, device) are the arguments of a forward of n samples, whose result has a loss."""
+    name: str
+    samples: int
+    make: typing.Callable
+    batch: typing.Callable
+
+
+def _tokens(length, vocabulary):
+    def batch(n, device):
+        tokens = torch.randint(1, vocabulary, (n, length), device=device, generator=torch.Generator(device).manual_seed(1))
+        return {"input_ids": tokens, "labels": tokens}
+
+    return batch
+
+
+def _values(*shape, name, classes):
+    def batch(n, device):
+        generator = torch.Generator(device).manual_seed(1)
+        return {name: torch.randn(n, *shape, device=device, generator=generator).bfloat16(),
+                "labels": torch.randint(0, classes, (n,), device=device, generator=generator)}
+
+    return batch
+
+
+def _clip_batch(n, device):
+    generator = torch.Generator(device).manual_seed(1)
+    tokens = torch.randint(1, 49000, (n, 77), device=device, generator=generator)
+    tokens[:, -1] = 49407  # where the text's end is looked for
+    return {"input_ids": tokens, "return_loss": True,
+            "pixel_values": torch.randn(n, 3, 224, 224, device=device, generator=generator).bfloat16()}
+
+
+def models(layers=None):
+    """All of them; layers: of the two language models that do not fit as a whole, 6 if not given."""
+    import transformers as t
+
+    large = dict(hidden_size=4096, intermediate_size=14336, num_attention_heads=32, num_key_value_heads=8,
+                 num_hidden_layers=layers or 6, use_cache=False)
+    return [
+        Model("BERT-base", 32, lambda: t.BertForMaskedLM(t.BertConfig()), _tokens(512, 30000)),
+        Model("ViT-B/16", 64, lambda: t.ViTForImageClassification(t.ViTConfig(num_labels=1000)),
+              _values(3, 224, 224, name="pixel_values", classes=1000)),
+        Model("CLIP ViT-B/32", 128, lambda: t.CLIPModel(t.CLIPConfig()), _clip_batch),
+        Model("Audio Spectrogram Transformer", 16, lambda: t.ASTForAudioClassification(t.ASTConfig(num_labels=527)),
+              _values(1024, 128, name="input_values", classes=527)),
+        Model(f"Llama-3.1-8B, {large['num_hidden_layers']} layers", 2,
+              lambda: t.LlamaForCausalLM(t.LlamaConfig(**large, vocab_size=128256, rope_theta=500000.0,
+                                                       max_position_embeddings=8192)), _tokens(2048, 128000)),
+        Model(f"Mistral-7B, {large['num_hidden_layers']} layers", 2,
+              lambda: t.MistralForCausalLM(t.MistralConfig(**large, vocab_size=32000, sliding_window=None,
+                                                           max_position_embeddings=8192)), _tokens(2048, 32000)),
+    ]
+
+
+def build(model, device, dtype=torch.bfloat16):
+    torch.manual_seed(0)
+    with torch.device(device):
+        return model.make().to(dtype).train()

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Time of a training step of whole models: forward, backward and AdamW, the variants in turn.
+
+    PYTHONPATH=examples/pytorch python3 examples/pytorch/step_time.py [--json FILE] [--rounds N] [--models NAME,...]
+
+For each model: standard, torch.compile, and converted by invact.convert with either packing, eager and compiled. Every variant
+has parameters and an optimizer of its own. A round is a step of each, between events, and every variant has every place in a
+round equally often. Reported is the median time over the standard one's of the same round, and half the range that holds
+the middle half of the rounds. Exit status 77 without a GPU or without transformers.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+
+import torch
+
+import invact
+from models import build, models
+
+
+def variants(entry, with_compiled):
+    made = {"standard": build(entry, "cuda")}
+    for packing in ("bitmask", "mantissa_bit"):
+        made[packing] = build(entry, "cuda")
+        invact.convert(made[packing], packing=packing)
+    if with_compiled:
+        made["compile"] = torch.compile(build(entry, "cuda"), dynamic=False)
+        converted = build(entry, "cuda")
+        invact.convert(converted, packing="mantissa_bit")
+        made["compile, mantissa_bit"] = torch.compile(converted, dynamic=False)
+    return made
+
+
+def step(model, optimizer, batch):
+    def run():
+        model(**batch).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return run
+
+
+def race(steps, rounds):
+    """Seconds of every step in every round."""
+    names = list(steps)
+    seconds = {name: [] for name in names}
+    for number in range(-2, -(-rounds // len(names)) * len(names)):
+        order = [names[(number + k) % len(names)] for k in range(len(names))]
+        events = {name: (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for name in names}
+        for name in order:
+            torch.cuda.synchronize()
+            # Launches are ahead of the GPU from the first on.
+            torch.cuda._sleep(20_000_000)
+            events[name][0].record()
+            steps[name]()
+            events[name][1].record()
+        torch.cuda.synchronize()
+        if number >= 0:
+            for name, (begin, end) in events.items():
+                seconds[name].append(begin.elapsed_time(end) * 1e-3)
+    return seconds
+
+
+def measure(entry, options):
+    batch = entry.batch(entry.samples, "cuda")
+    made = variants(entry, not options.no_compile)
+    steps = {name: step(model, torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True), batch)
+             for name, model in made.items()}
+    seconds = race(steps, options.rounds)
+    row = {"model": entry.name, "samples": entry.samples, "ms": {}, "over standard": {}}
+    for name, values in seconds.items():
+        ratios = [a / b for a, b in zip(values, seconds["standard"])]
+        quarter = statistics.quantiles(ratios, n=4)
+        row["ms"][name] = 1e3 * statistics.median(values)
+        row["over standard"][name] = [statistics.median(ratios), (quarter[2] - quarter[0]) / 2]
+    return row
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--json")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--models", help="names, or beginnings of them")
+    parser.add_argument("--layers", type=int, default=4, help="of the Llama and Mistral stacks")
+    parser.add_argument("--no-compile", action="store_true")
+    options = parser.parse_args()
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        print("skipped: no transformers")
+        return 77
+    if not torch.cuda.is_available():
+        print("skipped: no GPU")
+        return 77
+    rows = []
+    for entry in models(options.layers):
+        if options.models is not None and not entry.name.startswith(tuple(options.models.split(","))):
+            continue
+        torch._dynamo.reset()
+        row = measure(entry, options)
+        torch.cuda.empty_cache()
+        rows.append(row)
+        print(f"{entry.name}: " + ", ".join(f"{name} {row['ms'][name]:.2f} ms ({mid:.4f} ± {half:.4f})"
+                                            for name, (mid, half) in row["over standard"].items()), flush=True)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}, file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

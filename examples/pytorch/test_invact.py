@@ -1,0 +1,391 @@
+#!/usr/bin/env python3
+"""Tests of the Python module, on the CPU and, where there is one, on a GPU.
+
+    PYTHONPATH=examples/pytorch python3 -m unittest -v test_invact
+
+Exit status 77 without PyTorch.
+"""
+
+import copy
+import math
+import os
+import sys
+import tempfile
+import unittest
+import warnings
+
+try:
+    import torch
+except ImportError:
+    print("skipped: no PyTorch")
+    sys.exit(77)
+
+import torch.distributed
+import torch.multiprocessing
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+import invact
+
+DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+PACKINGS = ("bitmask", "mantissa_bit")
+FUNCTIONS = {
+    "gelu": (invact.gelu, functional.gelu),
+    "gelu_tanh": (lambda x, **k: invact.gelu(x, "tanh", **k), lambda x: functional.gelu(x, approximate="tanh")),
+    "silu": (invact.silu, functional.silu),
+    "quick_gelu": (invact.quick_gelu, lambda x: x * torch.sigmoid(1.702 * x)),
+    "mish": (invact.mish, functional.mish),
+}
+GATED = {"swiglu": (invact.swiglu, functional.silu), "geglu": (invact.geglu, functional.gelu)}
+# An ULP of a result relative to it, and the largest error of f' that the library promises, of all these functions with the
+# mantissa bit (README, "How accurate": in 16 bits 1.1 times the floor, which is 0.0204 and 0.0082 at most).
+ULP = {torch.bfloat16: 2.0**-7, torch.float16: 2.0**-10, torch.float32: 2.0**-23}
+FACTOR = {torch.bfloat16: 0.0225, torch.float16: 0.009, torch.float32: 2e-4}
+
+
+def inputs(dtype, device, *shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(device, dtype)
+
+
+def gradients(function, *tensors, dy=None):
+    leaves = [t.detach().clone().requires_grad_() for t in tensors]
+    y = function(*leaves)
+    dy = torch.ones_like(y) if dy is None else dy
+    return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
+
+
+def saved_bytes(function, *tensors):
+    """Bytes of the storages that the graph of function(*tensors) keeps, each once."""
+    storages = {}
+
+    def pack(tensor):
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = function(*tensors)
+    del result
+    return sum(storages.values())
+
+
+class Results(unittest.TestCase):
+    def each(self):
+        for device in DEVICES:
+            for dtype in ULP:
+                for packing in PACKINGS:
+                    with self.subTest(device=device, dtype=dtype, packing=packing):
+                        yield device, dtype, packing
+
+    def test_values_and_gradients_are_those_of_float64_to_what_the_stored_bits_tell(self):
+        for device, dtype, packing in self.each():
+            x = inputs(dtype, device, 4099)
+            dy = inputs(dtype, device, 4099, seed=1)
+            for name, (ours, reference) in FUNCTIONS.items():
+                y, dx = gradients(lambda t: ours(t, packing=packing), x, dy=dy)
+                wanted, wanted_dx = gradients(reference, x.double(), dy=dy.double())
+                # 1.25 ULP of the result, in float 5; below the smallest normal number a piece costs one of those.
+                rounding = (5 if dtype == torch.float32 else 1.25) * ULP[dtype]
+                self.assertTrue(((y.double() - wanted).abs() <= rounding * wanted.abs() + 1e-7).all(), name)
+                error = (dx.double() - wanted_dx).abs()
+                bound = FACTOR[dtype] * dy.double().abs() + ULP[dtype] * wanted_dx.abs() + 1e-7
+                self.assertTrue((error <= bound).all(), f"{name}: {(error / bound).max()} of the bound")
+
+    def test_gated_units_are_those_of_float64(self):
+        for device, dtype, packing in self.each():
+            g, u = inputs(dtype, device, 3, 1001), inputs(dtype, device, 3, 1001, seed=1)
+            dh = inputs(dtype, device, 3, 1001, seed=2)
+            for name, (ours, f) in GATED.items():
+                got = gradients(lambda a, b: ours(a, b, packing=packing), g, u, dy=dh)
+                wanted = gradients(lambda a, b: f(a) * b, g.double(), u.double(), dy=dh.double())
+                for what, a, b in zip(("h", "dg", "du"), got, wanted):
+                    error = ((a.double() - b).norm() / b.norm()).item()
+                    self.assertLessEqual(error, 2 * ULP[dtype] if dtype != torch.float32 else 1e-5, f"{name} {what}")
+
+    def test_special_values(self):
+        for device, dtype, packing in self.each():
+            x = torch.tensor([math.inf, -math.inf, math.nan, 0.0, -0.0], device=device, dtype=dtype)
+            y, dx = gradients(lambda t: invact.gelu(t, packing=packing), x)
+            self.assertEqual(y[0].item(), math.inf)
+            self.assertEqual(dx[0].item(), 1)
+            self.assertEqual(abs(y[1].item()) < 1e-4, True)
+            self.assertLess(abs(dx[1].item()), 1e-2)
+            self.assertTrue(math.isnan(y[2].item()) and math.isnan(dx[2].item()))
+            self.assertLess(abs(dx[3].item() - 0.5), FACTOR[dtype])
+
+    def test_empty_and_zero_dimensional_tensors(self):
+        for device, dtype, packing in self.each():
+            y, dx = gradients(lambda t: invact.silu(t, packing=packing), torch.empty(0, 5, device=device, dtype=dtype))
+            self.assertEqual(y.shape, (0, 5))
+            self.assertEqual(dx.shape, (0, 5))
+            y, dx = gradients(lambda t: invact.silu(t, packing=packing), torch.tensor(1.0, device=device, dtype=dtype))
+            self.assertEqual(y.shape, ())
+
+    def test_tensors_that_are_not_contiguous(self):
+        for device, dtype, packing in self.each():
+            x = inputs(dtype, device, 6, 8, 10, 12)
+            for make in (lambda t: t.transpose(1, 2), lambda t: t[:, ::2], lambda t: t[..., 1:], lambda t: t.expand(6, 8, 10, 12),
+                         lambda t: t.contiguous(memory_format=torch.channels_last)):
+                strange, plain = make(x), make(x).contiguous()
+                got = gradients(lambda t: invact.gelu(make(t), packing=packing), x, dy=make(x))
+                wanted = gradients(lambda t: invact.gelu(make(t).contiguous(), packing=packing), x, dy=plain)
+                self.assertTrue(all(torch.equal(a, b) for a, b in zip(got, wanted)))
+                h = gradients(lambda t: invact.swiglu(strange, make(t), packing=packing), x)
+                wanted = gradients(lambda t: invact.swiglu(plain, make(t).contiguous(), packing=packing), x)
+                self.assertTrue(all(torch.equal(a, b) for a, b in zip(h, wanted)))
+
+    def test_a_result_that_is_used_twice(self):
+        for device, dtype, packing in self.each():
+            x, w = inputs(dtype, device, 33), inputs(dtype, device, 33, seed=1)
+
+            def twice(t):
+                y = invact.gelu(t, packing=packing)
+                return y * w + y
+
+            once = gradients(lambda t: invact.gelu(t, packing=packing), x, dy=w + 1)
+            self.assertTrue(torch.equal(gradients(twice, x)[1], once[1]))
+
+    def test_float64_falls_back_to_saving_the_input(self):
+        x = torch.randn(7, dtype=torch.float64, requires_grad=True)
+        for ours, reference in FUNCTIONS.values():
+            self.assertTrue(torch.equal(ours(x), reference(x)))
+            self.assertTrue(torch.autograd.gradcheck(ours, x))
+        self.assertTrue(torch.autograd.gradcheck(invact.swiglu, (x, torch.randn_like(x).requires_grad_())))
+
+
+class Memory(unittest.TestCase):
+    def test_a_block_keeps_what_is_promised(self):
+        n = 64 * 256
+        for device in DEVICES:
+            x = inputs(torch.bfloat16, device, 64, 256).requires_grad_()
+            w = inputs(torch.bfloat16, device, 16, 256).requires_grad_()
+            whole = w.untyped_storage().nbytes()  # which the linear layer keeps
+            for ours, reference in FUNCTIONS.values():
+                for packing, kept in (("bitmask", 2 * n + n // 8), ("mantissa_bit", 2 * n)):
+                    got = saved_bytes(lambda t: functional.linear(ours(t + 0, packing=packing), w), x)
+                    self.assertEqual(got - whole, kept)
+            self.assertEqual(saved_bytes(lambda t: functional.linear(functional.gelu(t + 0), w), x) - whole, 4 * n)
+            for packing, kept in (("bitmask", 4 * n + n // 8), ("mantissa_bit", 4 * n)):
+                got = saved_bytes(lambda t: functional.linear(invact.swiglu(t + 0, t + 1, packing=packing), w), x)
+                self.assertEqual(got - whole, kept)
+
+
+class Mechanisms(unittest.TestCase):
+    def block(self, packing, device):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(16, 64), invact.GELU(packing=packing), nn.Linear(64, 16), invact.SiLU(packing=packing),
+                             nn.Linear(16, 4)).to(device)
+
+    def results(self, model, x):
+        model.zero_grad()
+        y = model(x)
+        y.square().sum().backward()
+        return [y.detach(), *(p.grad.clone() for p in model.parameters())]
+
+    def assert_same(self, got, wanted, tolerance=0):
+        for a, b in zip(got, wanted, strict=True):
+            self.assertTrue(torch.allclose(a, b, rtol=tolerance, atol=tolerance), (a - b).abs().max())
+
+    def each(self):
+        for device in DEVICES:
+            for packing in PACKINGS:
+                with self.subTest(device=device, packing=packing):
+                    yield device, packing
+
+    def test_operators_pass_pytorchs_own_checks(self):
+        for device, packing in self.each():
+            x = inputs(torch.float32, device, 5, 7).requires_grad_()
+            u = inputs(torch.float32, device, 5, 7, seed=1).requires_grad_()
+            y, mask = torch.ops.invact.forward(x, "gelu", packing)
+            for op, arguments in (("forward", (x, "gelu", packing)), ("gated_forward", (x, u, "silu", packing)),
+                                  ("backward", (u.detach(), y.detach(), mask, "gelu", packing)),
+                                  ("gated_backward", (u.detach(), y.detach(), u.detach(), mask, "silu", packing))):
+                torch.library.opcheck(getattr(torch.ops.invact, op).default, arguments)
+
+    def test_compiled_without_a_graph_break(self):
+        for device, packing in self.each():
+            model = self.block(packing, device)
+            x = inputs(torch.float32, device, 8, 16)
+            torch._dynamo.reset()
+            compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+            self.assert_same(self.results(compiled, x), self.results(model, x), 1e-5)
+
+    def test_under_autocast(self):
+        for device, packing in self.each():
+            model = self.block(packing, device)
+            x = inputs(torch.float32, device, 8, 16)
+            with torch.autocast(device, dtype=torch.bfloat16):
+                self.assertEqual(model[1](model[0](x)).dtype, torch.bfloat16)
+                got = self.results(model, x)
+                self.assertEqual(invact.unsaved(model, x), [])
+            plain = nn.Sequential(*(nn.GELU() if isinstance(m, invact.GELU) else nn.SiLU() if isinstance(m, invact.SiLU) else m
+                                    for m in model))
+            with torch.autocast(device, dtype=torch.bfloat16):
+                wanted = self.results(plain, x)
+            for a, b in zip(got, wanted):
+                self.assertLess(((a - b).norm() / b.norm()).item(), 0.03)
+
+    def test_under_activation_checkpointing(self):
+        for device, packing in self.each():
+            model = self.block(packing, device)
+            x = inputs(torch.float32, device, 8, 16).requires_grad_()
+            wanted = self.results(model, x)
+            for reentrant in (True, False):
+                model.zero_grad()
+                y = checkpoint(model, x, use_reentrant=reentrant)
+                y.square().sum().backward()
+                self.assert_same([y.detach(), *(p.grad for p in model.parameters())], wanted)
+
+    def test_a_second_differentiation_is_refused(self):
+        for device, packing in self.each():
+            for function in (lambda t: invact.gelu(t, packing=packing), lambda t: invact.swiglu(t, t, packing=packing)):
+                x = inputs(torch.float32, device, 5).requires_grad_()
+                (dx,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
+                with self.assertRaisesRegex(RuntimeError, "cannot be differentiated again"):
+                    torch.autograd.grad(dx.sum(), x)
+
+    @unittest.skipUnless(torch.cuda.is_available(), "skipped: no GPU")
+    def test_in_a_cuda_graph_and_on_a_stream_of_ones_own(self):
+        for packing in PACKINGS:
+            x = inputs(torch.bfloat16, "cuda", 4096).requires_grad_()
+            wanted = gradients(lambda t: invact.gelu(t, packing=packing), x)
+            stream = torch.cuda.Stream()
+            with torch.cuda.stream(stream):
+                for _ in range(3):
+                    torch.autograd.grad(invact.gelu(x, packing=packing).sum(), x)
+            torch.cuda.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                y = invact.gelu(x, packing=packing)
+                (dx,) = torch.autograd.grad(y.sum(), x)
+            y.detach().zero_(), dx.zero_()
+            graph.replay()
+            self.assert_same([y.detach(), dx], wanted)
+
+
+class Arguments(unittest.TestCase):
+    def test_errors_name_the_argument(self):
+        x = torch.zeros(4)
+        for error, text, call in (
+                (ValueError, "packing must be one of", lambda: invact.gelu(x, packing="bits")),
+                (ValueError, "packing must be one of", lambda: invact.SiLU(packing=1)),
+                (ValueError, "approximate must be", lambda: invact.gelu(x, "erf")),
+                (ValueError, "approximate must be", lambda: invact.GeGLU("erf")),
+                (TypeError, "input must be float32", lambda: invact.silu(torch.zeros(4, dtype=torch.int32))),
+                (TypeError, "input must be a tensor", lambda: invact.mish([1.0])),
+                (ValueError, "up must have gate's", lambda: invact.swiglu(x, torch.zeros(5))),
+                (ValueError, "up must have gate's", lambda: invact.geglu(x, x.bfloat16())),
+                (TypeError, "model must be", lambda: invact.convert("model"))):
+            with self.assertRaisesRegex(error, text):
+                call()
+
+    def test_unknown_names_are_refused_by_the_library(self):
+        with self.assertRaisesRegex(RuntimeError, "invalid argument"):
+            torch.ops.invact.forward(torch.zeros(4), "no_such", "bitmask")
+
+
+class LlamaMLP(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gate_proj, self.up_proj = nn.Linear(8, 24, bias=False), nn.Linear(8, 24, bias=False)
+        self.down_proj, self.act_fn = nn.Linear(24, 8, bias=False), nn.SiLU()
+
+    def forward(self, x):
+        return self.down_proj(self.act_fn(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Convert(unittest.TestCase):
+    def test_swaps_and_reports(self):
+        for packing in PACKINGS:
+            model = nn.Sequential(nn.Linear(8, 16), nn.GELU(approximate="tanh"), nn.Linear(16, 8), LlamaMLP(), nn.ReLU())
+            before = copy.deepcopy(model)
+            report = invact.convert(model, packing=packing)
+            self.assertEqual(report.swapped, [("1", "GELU", "GELU"), ("3", "LlamaMLP", "SwiGLU")])
+            self.assertEqual(report.warnings, [])
+            self.assertEqual(model[1].approximate, "tanh")
+            self.assertIn("1 x LlamaMLP -> SwiGLU", str(report))
+            x = torch.randn(4, 8)
+            self.assertTrue(torch.allclose(model(x), before(x), rtol=1e-4, atol=1e-5))
+            self.assertEqual(invact.unsaved(model, x), [])
+            self.assertEqual(model.state_dict().keys(), before.state_dict().keys())
+
+    def test_warns_where_nothing_is_saved(self):
+        model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Dropout(0.1), nn.Linear(16, 8))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            report = invact.convert(model)
+        self.assertEqual(len(report.warnings), 1)
+        self.assertIn("nothing is saved", str(caught[0].message))
+        self.assertEqual(invact.unsaved(model, torch.randn(4, 8)), ["1"])
+        cast = nn.Sequential(nn.Linear(8, 16), invact.GELU(), nn.Identity())
+        cast[2].forward = lambda y: y.bfloat16().float()
+        self.assertEqual(invact.unsaved(nn.Sequential(cast, nn.Linear(16, 8)), torch.randn(4, 8)), ["0.1"])
+
+    def test_models_of_transformers(self):
+        try:
+            import transformers
+        except ImportError:
+            self.skipTest("skipped: no transformers")
+        small = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+        for config, expected in ((transformers.BertConfig(**small), ["GELU"] * 2),
+                                 (transformers.LlamaConfig(**small, num_key_value_heads=2, vocab_size=99), ["SwiGLU"] * 2),
+                                 (transformers.MistralConfig(**small, num_key_value_heads=2, vocab_size=99), ["SwiGLU"] * 2),
+                                 (transformers.CLIPTextConfig(**small), ["QuickGELU"] * 2)):
+            model = transformers.AutoModel.from_config(config) if config.model_type != "clip_text_model" else (
+                transformers.CLIPTextModel(config))
+            model.train()
+            tokens = torch.randint(0, 90, (2, 8), generator=torch.Generator().manual_seed(1))
+            before = copy.deepcopy(model).eval()(input_ids=tokens).last_hidden_state
+            report = invact.convert(model)
+            self.assertEqual([new for _, _, new in report.swapped], expected, config.model_type)
+            after = model.eval()(input_ids=tokens).last_hidden_state
+            self.assertTrue(torch.allclose(before, after, atol=1e-4), config.model_type)
+            self.assertEqual(invact.unsaved(model.train(), input_ids=tokens), [], config.model_type)
+
+
+def _worker(rank, kind, folder, packing):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/{kind}-{packing}", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 32), invact.GELU(packing=packing), nn.Linear(32, 32), invact.SiLU(packing=packing),
+                          nn.Linear(32, 4))
+    alone = copy.deepcopy(model)
+    x = torch.randn(6, 8, generator=torch.Generator().manual_seed(3))
+    if kind == "ddp":
+        wrapped = nn.parallel.DistributedDataParallel(model)
+    else:
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import fully_shard
+
+        wrapped = fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
+    optimizers = [torch.optim.SGD(m.parameters(), lr=0.1) for m in (wrapped, alone)]
+    for _ in range(3):
+        losses = []
+        for module, optimizer, part in ((wrapped, optimizers[0], x[3 * rank: 3 * rank + 3]), (alone, optimizers[1], x)):
+            optimizer.zero_grad()
+            loss = module(part).square().mean()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.detach())
+        torch.distributed.all_reduce(losses[0])
+        assert torch.allclose(losses[0] / 2, losses[1], rtol=1e-4), losses
+    torch.distributed.destroy_process_group()
+
+
+class Distributed(unittest.TestCase):
+    def train(self, kind):
+        if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
+            self.skipTest("skipped: no gloo")
+        with tempfile.TemporaryDirectory() as folder:
+            for packing in PACKINGS:
+                torch.multiprocessing.spawn(_worker, (kind, folder, packing), nprocs=2)
+
+    def test_data_parallel_training_is_that_of_one_process(self):
+        self.train("ddp")
+
+    def test_fully_sharded_training_is_that_of_one_process(self):
+        self.train("fsdp")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    unittest.main()
