@@ -8,21 +8,16 @@ namespace {
 using bench::in;
 using bench::out;
 
-// run(op) of the op with these names.
-template <class Run>
-cudaError_t with_op(const Run& run, const char* activation, const char* packing) {
-  return bench::with_activation(
-      [&](auto f) {
-        using activation_type = decltype(f);
-        if (std::strcmp(packing, "bitmask") == 0)
-          return run(invact::inverted<activation_type, bench::element>{});
-        if (std::strcmp(packing, "mantissa_bit") == 0) {
-          return run(invact::inverted<activation_type, bench::element, invact::mantissa_bit>{});
-        }
-        return cudaErrorInvalidValue;
-      },
-      activation);
-}
+struct ops {
+  template <class Activation, class Run>
+  static cudaError_t with_packing(const Run& run, const char* packing) {
+    using invact::inverted;
+    if (std::strcmp(packing, "bitmask") == 0) return run(inverted<Activation, bench::element>{});
+    if (std::strcmp(packing, "mantissa_bit") == 0)
+      return run(inverted<Activation, bench::element, invact::mantissa_bit>{});
+    return cudaErrorInvalidValue;
+  }
+};
 
 }  // namespace
 
@@ -30,7 +25,7 @@ int invact_bench_forward_with_bias(const char* activation, const char* packing, 
                                    long long cols, const void* x, const void* bias, void* y, void* mask,
                                    void* stream_pointer) {
   const auto stream = static_cast<cudaStream_t>(stream_pointer);
-  return with_op(
+  return bench::with_op<ops>(
       [&](auto op) {
         const invact::matrix_shape shape = invact::device::dense_shape(op, rows, cols);
         if constexpr (decltype(op)::mask_bits > 0) {
@@ -54,7 +49,7 @@ int invact_bench_backward_with_bias_gradient(const char* activation, const char*
                                              const void* mask, void* dx, float* bias_gradient,
                                              void* workspace, void* stream_pointer) {
   const auto stream = static_cast<cudaStream_t>(stream_pointer);
-  return with_op(
+  return bench::with_op<ops>(
       [&](auto op) {
         const invact::matrix_shape shape = invact::device::dense_shape(op, rows, cols);
         const std::size_t bytes = invact::device::bias_gradient_workspace_bytes(shape);

@@ -1,8 +1,7 @@
-// What the interfaces in bfloat16 share: GELU and SiLU by name, and tensors.
+// What the interfaces in bfloat16 share: ops of GELU and SiLU by name, and tensors.
 #pragma once
 
-#include <invact/activation/gelu.hpp>
-#include <invact/activation/silu.hpp>
+#include <invact/invact.hpp>
 
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
@@ -13,11 +12,11 @@ namespace bench {
 
 using element = __nv_bfloat16;
 
-// run(Activation{}) of the activation with this name.
-template <class Run>
-cudaError_t with_activation(const Run& run, const char* name) {
-  if (std::strcmp(name, "gelu") == 0) return run(invact::gelu{});
-  if (std::strcmp(name, "silu") == 0) return run(invact::silu{});
+// run(op) of the op with these names. Ops::with_packing says which ops there are of an activation.
+template <class Ops, class Run>
+cudaError_t with_op(const Run& run, const char* activation, const char* packing) {
+  if (std::strcmp(activation, "gelu") == 0) return Ops::template with_packing<invact::gelu>(run, packing);
+  if (std::strcmp(activation, "silu") == 0) return Ops::template with_packing<invact::silu>(run, packing);
   return cudaErrorInvalidValue;
 }
 

@@ -8,31 +8,24 @@ namespace {
 using bench::in;
 using bench::out;
 
-// run(op) of the op with these names.
-template <class Run>
-cudaError_t with_op(const Run& run, const char* activation, const char* packing) {
-  return bench::with_activation(
-      [&](auto f) {
-        using activation_type = decltype(f);
-        if (std::strcmp(packing, "bitmask") == 0)
-          return run(invact::gated<activation_type, bench::element>{});
-        if (std::strcmp(packing, "mantissa_bit") == 0) {
-          return run(invact::gated<activation_type, bench::element, invact::mantissa_bit>{});
-        }
-        if (std::strcmp(packing, "recompute") == 0) {
-          return run(invact::gated_recompute<activation_type, bench::element>{});
-        }
-        return cudaErrorInvalidValue;
-      },
-      activation);
-}
+struct ops {
+  template <class Activation, class Run>
+  static cudaError_t with_packing(const Run& run, const char* packing) {
+    using invact::gated;
+    if (std::strcmp(packing, "bitmask") == 0) return run(gated<Activation, bench::element>{});
+    if (std::strcmp(packing, "mantissa_bit") == 0)
+      return run(gated<Activation, bench::element, invact::mantissa_bit>{});
+    if (std::strcmp(packing, "recompute") == 0) return run(invact::gated_recompute<Activation, bench::element>{});
+    return cudaErrorInvalidValue;
+  }
+};
 
 }  // namespace
 
 int invact_bench_gated_forward(const char* activation, const char* packing, long long n, const void* g, const void* u,
                                void* h, void* mask, void* stream_pointer) {
   const auto stream = static_cast<cudaStream_t>(stream_pointer);
-  return with_op(
+  return bench::with_op<ops>(
       [&](auto op) {
         if constexpr (decltype(op)::mask_bits > 0) {
           return invact::device::forward_gated(op, n, in(g), in(u), out(h), static_cast<invact::uint8*>(mask), stream);
@@ -47,7 +40,7 @@ int invact_bench_gated_backward(const char* activation, const char* packing, lon
                                 const void* kept, const void* u, const void* mask, void* dg, void* du, void* h,
                                 void* stream_pointer) {
   const auto stream = static_cast<cudaStream_t>(stream_pointer);
-  return with_op(
+  return bench::with_op<ops>(
       [&](auto op) {
         using op_type = decltype(op);
         if constexpr (op_type::recomputes) {

@@ -5,7 +5,7 @@ tanhshrink) are several kernels."""
 import torch
 from torch.nn import functional
 
-from elementwise import Tensors, copies, ours
+from elementwise import Tensors, autograd, copies, ours
 from library import PACKINGS
 from timing import both, microseconds
 
@@ -35,16 +35,6 @@ ACTIVATIONS = {
     "softshrink": functional.softshrink,
     "hardshrink": functional.hardshrink,
 }
-
-
-def autograd(function, t):
-    x = t.x.detach().requires_grad_()
-
-    def run():
-        with torch.enable_grad():
-            torch.autograd.grad(function(x), x, t.dy)
-
-    return run
 
 
 def check(library, activation, storage, t):

@@ -6,6 +6,7 @@ that torch.compile makes where an activation_memory_budget has y computed again 
 """
 
 import concurrent.futures
+import functools
 import multiprocessing
 
 import torch
@@ -13,9 +14,8 @@ import torch
 import fits
 import schemes
 from library import PACKINGS, STORAGES
-from timing import batch_of, both, microseconds, race
+from timing import DIRECTIONS, batch_of, by_direction, race
 
-DIRECTIONS = ("forward", "backward", "both")
 # invact's name: PyTorch's operator and its further arguments.
 OPERATORS = {"gelu": ("gelu", {"approximate": "none"}), "silu": ("silu", {})}
 SIZES = (10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 29, 30)
@@ -80,14 +80,12 @@ def compiled(activation, t):
             "compile, y again": (lambda: forward(t.x), lambda: again(t.dy, t.x))}
 
 
-def autograd(activation, t):
-    name, arguments = OPERATORS[activation]
-    function = getattr(torch.nn.functional, name)
+def autograd(function, t):
     x = t.x.detach().requires_grad_()
 
     def run():
         with torch.enable_grad():
-            torch.autograd.grad(function(x, **arguments), x, t.dy)
+            torch.autograd.grad(function(x), x, t.dy)
 
     return run
 
@@ -170,17 +168,12 @@ def measure(library, launches, activation, storage, log2n, options):
     t = Tensors(storage, 1 << log2n)
     batch = batch_of(log2n)
     pairs = contest(library, launches, activation, storage, log2n, t, options.compile)
-    for index, direction in enumerate(DIRECTIONS):
-        works = {name: both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
-        if direction == "both" and batch == 1:
-            works["autograd"] = autograd(activation, t)
-        if direction == "backward":
-            # What each keeps between its directions; of one y all that read it. Parity is not what is timed.
-            for forward, _ in pairs.values():
-                forward()
+    name, arguments = OPERATORS[activation]
+    function = functools.partial(getattr(torch.nn.functional, name), **arguments)
+    wholes = {"autograd": autograd(function, t)} if batch == 1 else {}
+    for direction, us in by_direction(pairs, wholes, options.rounds, batch):
         yield {"part": "elementwise", "activation": activation, "storage": storage, "direction": direction,
-               "log2n": log2n, "us": microseconds(works, options.rounds, batch),
-               "bytes": {name: bytes_of(name, direction, storage) * t.x.numel() for name in works}}
+               "log2n": log2n, "us": us, "bytes": {name: bytes_of(name, direction, storage) * t.x.numel() for name in us}}
 
 
 def measure_all(library, options, launches):

@@ -8,9 +8,8 @@ function.
 
 import torch
 
-from timing import batch_of, both, microseconds
+from timing import batch_of, by_direction
 
-DIRECTIONS = ("forward", "backward", "both")
 SIZES = (20, 24, 28)
 UNITS = {"swiglu": ("silu", {}), "geglu": ("gelu", {"approximate": "none"})}
 PACKINGS = ("bitmask", "mantissa_bit", "recompute")
@@ -142,16 +141,8 @@ def measure(library, unit, log2n, t, options):
         made, whole = compiled(unit, t)
         pairs.update(made)
         autograds["compiled autograd"] = autograd(whole, t)
-    for index, direction in enumerate(DIRECTIONS):
-        works = {name: both(pair) if direction == "both" else pair[index] for name, pair in pairs.items()}
-        if direction == "both":
-            works.update(autograds)
-        if direction == "backward":
-            # What each keeps between its directions.
-            for forward, _ in pairs.values():
-                forward()
-        yield {"part": "gated", "unit": unit, "direction": direction, "log2n": log2n,
-               "us": microseconds(works, options.rounds, batch)}
+    for direction, us in by_direction(pairs, autograds, options.rounds, batch):
+        yield {"part": "gated", "unit": unit, "direction": direction, "log2n": log2n, "us": us}
 
 
 def measure_all(library, options):

@@ -66,6 +66,24 @@ def microseconds(contestants, *arguments, **options):
     return {name: 1e6 * value for name, value in race(contestants, *arguments, **options).items()}
 
 
+DIRECTIONS = ("forward", "backward", "both")
+
+
+def by_direction(pairs, wholes, rounds, batch):
+    """(direction, microseconds by name) of contestants that are pairs of a forward and a backward; wholes, which cannot be
+    told apart, take part in both."""
+    for index, direction in enumerate(DIRECTIONS):
+        if direction == "both":
+            works = {**{name: both(pair) for name, pair in pairs.items()}, **wholes}
+        else:
+            works = {name: pair[index] for name, pair in pairs.items()}
+        if direction == "backward":
+            # What each keeps between its directions; of a tensor that several write, all that read it.
+            for forward, _ in pairs.values():
+                forward()
+        yield direction, microseconds(works, rounds, batch)
+
+
 def both(pair):
     def run():
         pair[0]()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Activation memory of whole models: what is allocated after a forward, beyond what was there before it.
 
-    PYTHONPATH=examples/pytorch python3 examples/pytorch/memory.py [--json FILE] [--limit GIB] [--models NAME,...]
+    PYTHONPATH=examples/pytorch python3 examples/pytorch/memory.py [--json FILE] [--limit GIB] [--models NAME,...] [--layers N]
 
 For each model: standard, torch.compile with activation_memory_budget 0.8, and converted by invact.convert with either packing;
 what theory predicts of the last two, to the byte: a converted model keeps less by the input of each activation element
@@ -10,8 +10,6 @@ and more by a bit with the bitmask. With --limit the largest batch whose trainin
 many GiB. Exit status 77 without a GPU or without transformers.
 """
 
-import argparse
-import json
 import sys
 
 import torch
@@ -19,7 +17,7 @@ from torch._functorch import config as functorch_config
 
 import invact
 from invact import modules
-from models import build, models
+from models import build, parser, run
 
 BUDGET = 0.8
 
@@ -87,7 +85,8 @@ def largest_batch(model, entry, limit):
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-def measure(entry, limit):
+def measure(entry, options):
+    limit = int(options.limit * 2**30)
     row = {"model": entry.name, "samples": entry.samples, "held": {}, "predicted": {}, "largest": {}}
     batch = entry.batch(entry.samples, "cuda")
 
@@ -98,7 +97,6 @@ def measure(entry, limit):
 
     model = build(entry, "cuda")
     record("standard", model)
-    torch._dynamo.reset()
     with functorch_config.patch(activation_memory_budget=BUDGET):
         record("compile, budget", torch.compile(model, dynamic=False))
     del model
@@ -110,41 +108,20 @@ def measure(entry, limit):
         row["predicted"][packing] = row["held"]["standard"] - saving(model, batch)[index]
         record(packing, model)
         del model
-    torch.cuda.empty_cache()
     return row
 
 
+def line(row):
+    standard = row["held"]["standard"]
+    held = ", ".join(f"{name} {held / 2**20:.1f} MiB ({100 * (held / standard - 1):+.1f} %)" for name, held in row["held"].items())
+    off = ", ".join(f"{name} {row['held'][name] - predicted} bytes" for name, predicted in row["predicted"].items())
+    return f"{held}; off the prediction: {off}" + (f"; largest batch {row['largest']}" if row["largest"] else "")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--json")
-    parser.add_argument("--limit", type=float, default=0, metavar="GIB")
-    parser.add_argument("--models", help="names, or beginnings of them")
-    parser.add_argument("--layers", type=int, help="of the Llama and Mistral stacks")
-    options = parser.parse_args()
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        print("skipped: no transformers")
-        return 77
-    if not torch.cuda.is_available():
-        print("skipped: no GPU")
-        return 77
-    chosen = [entry for entry in models(options.layers)
-              if options.models is None or entry.name.startswith(tuple(options.models.split(",")))]
-    rows = []
-    for entry in chosen:
-        row = measure(entry, int(options.limit * 2**30))
-        rows.append(row)
-        standard = row["held"]["standard"]
-        print(f"{entry.name}: " + ", ".join(
-            f"{name} {held / 2**20:.1f} MiB ({100 * (held / standard - 1):+.1f} %)" for name, held in row["held"].items()) +
-            "; off the prediction: " + ", ".join(f"{name} {row['held'][name] - predicted} bytes"
-                                                for name, predicted in row["predicted"].items()) +
-            (f"; largest batch {row['largest']}" if row["largest"] else ""), flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}, file, indent=1)
-    return 0
+    made = parser(__doc__.split("\n")[0], layers=6)
+    made.add_argument("--limit", type=float, default=0, metavar="GIB")
+    return run(made.parse_args(), measure, line)
 
 
 if __name__ == "__main__":

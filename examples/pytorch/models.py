@@ -1,6 +1,9 @@
-"""The models that memory.py and step_time.py measure: architectures of transformers with random weights in bfloat16."""
+"""The models that memory.py and step_time.py measure: architectures of transformers with random weights in bfloat16; and what
+their command lines share."""
 
+import argparse
 import dataclasses
+import json
 import typing
 
 import torch
@@ -40,12 +43,12 @@ def _clip_batch(n, device):
             "pixel_values": torch.randn(n, 3, 224, 224, device=device, generator=generator).bfloat16()}
 
 
-def models(layers=None):
-    """All of them; layers: of the two language models that do not fit as a whole, 6 if not given."""
+def models(layers):
+    """All of them; layers: of the two language models that do not fit as a whole."""
     import transformers as t
 
     large = dict(hidden_size=4096, intermediate_size=14336, num_attention_heads=32, num_key_value_heads=8,
-                 num_hidden_layers=layers or 6, use_cache=False)
+                 num_hidden_layers=layers, use_cache=False)
     return [
         Model("BERT-base", 32, lambda: t.BertForMaskedLM(t.BertConfig()), _tokens(512, 30000)),
         Model("ViT-B/16", 64, lambda: t.ViTForImageClassification(t.ViTConfig(num_labels=1000)),
@@ -60,6 +63,38 @@ def models(layers=None):
               lambda: t.MistralForCausalLM(t.MistralConfig(**large, vocab_size=32000, sliding_window=None,
                                                            max_position_embeddings=8192)), _tokens(2048, 32000)),
     ]
+
+
+def parser(description, layers):
+    """The options of both programs."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--json")
+    made.add_argument("--models", help="names, or beginnings of them")
+    made.add_argument("--layers", type=int, default=layers, help="of the Llama and Mistral stacks")
+    return made
+
+
+def run(options, measure, line):
+    """Measures every chosen model and prints a line of its row; the exit status."""
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        print("skipped: no transformers")
+        return 77
+    if not torch.cuda.is_available():
+        print("skipped: no GPU")
+        return 77
+    rows = []
+    for entry in models(options.layers):
+        if options.models is None or entry.name.startswith(tuple(options.models.split(","))):
+            torch._dynamo.reset()
+            rows.append(measure(entry, options))
+            torch.cuda.empty_cache()
+            print(f"{entry.name}: {line(rows[-1])}", flush=True)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}, file, indent=1)
+    return 0
 
 
 def build(model, device, dtype=torch.bfloat16):

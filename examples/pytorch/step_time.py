@@ -2,6 +2,7 @@
 """Time of a training step of whole models: forward, backward and AdamW, the variants in turn.
 
     PYTHONPATH=examples/pytorch python3 examples/pytorch/step_time.py [--json FILE] [--rounds N] [--models NAME,...]
+                                                                   [--layers N] [--no-compile]
 
 For each model: standard, torch.compile, and converted by invact.convert with either packing, eager and compiled. Every variant
 has parameters and an optimizer of its own. A round is a step of each, between events, and every variant has every place in a
@@ -9,15 +10,13 @@ round equally often. Reported is the median time over the standard one's of the 
 the middle half of the rounds. Exit status 77 without a GPU or without transformers.
 """
 
-import argparse
-import json
 import statistics
 import sys
 
 import torch
 
 import invact
-from models import build, models
+from models import build, parser, run
 
 
 def variants(entry, with_compiled):
@@ -78,36 +77,16 @@ def measure(entry, options):
     return row
 
 
+def line(row):
+    return ", ".join(f"{name} {row['ms'][name]:.2f} ms ({mid:.4f} ± {half:.4f})"
+                     for name, (mid, half) in row["over standard"].items())
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--json")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--models", help="names, or beginnings of them")
-    parser.add_argument("--layers", type=int, default=4, help="of the Llama and Mistral stacks")
-    parser.add_argument("--no-compile", action="store_true")
-    options = parser.parse_args()
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        print("skipped: no transformers")
-        return 77
-    if not torch.cuda.is_available():
-        print("skipped: no GPU")
-        return 77
-    rows = []
-    for entry in models(options.layers):
-        if options.models is not None and not entry.name.startswith(tuple(options.models.split(","))):
-            continue
-        torch._dynamo.reset()
-        row = measure(entry, options)
-        torch.cuda.empty_cache()
-        rows.append(row)
-        print(f"{entry.name}: " + ", ".join(f"{name} {row['ms'][name]:.2f} ms ({mid:.4f} ± {half:.4f})"
-                                            for name, (mid, half) in row["over standard"].items()), flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}, file, indent=1)
-    return 0
+    made = parser(__doc__.split("\n")[0], layers=4)
+    made.add_argument("--rounds", type=int, default=20)
+    made.add_argument("--no-compile", action="store_true")
+    return run(made.parse_args(), measure, line)
 
 
 if __name__ == "__main__":
