@@ -32,12 +32,12 @@ class gated_place {
   __device__ __forceinline__ gated_place(const gated_layout& layout, const fast_divisor& strips) : cols_(layout.cols) {
     if constexpr (IsRun) {
       constexpr int64 tile = tile_elements<Threads, Fragments, N>;
-      column_ = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
-      is_whole_ = (blockIdx.x + 1) * tile <= cols_;
+      column_ = block_index() * tile + static_cast<int>(threadIdx.x) * N;
+      is_whole_ = (block_index() + 1) * tile <= cols_;
     } else {
       const thread_place<N> at(layout, strips);
       step_ = static_cast<int>(blockDim.y);
-      rows_ = at.group < layout.groups ? rows_left(layout, at.group, at.band, Fragments * step_) : 0;
+      rows_ = at.group >= 0 ? rows_left(layout, at.group, at.band, Fragments * step_) : 0;
       row_ = at.group * layout.rows + at.band * (Fragments * step_) + threadIdx.y;
       column_ = at.column;
       left_ = at.left;

@@ -30,6 +30,11 @@ struct launch_policy {
 
 namespace detail {
 
+// The place of a block in its grid, of which the first to run have the last place, and so the end of the tensors. What ran
+// before in the stream, as a rule a product of matrices whose blocks go from the beginning on, has left the end of its
+// result in L2; what runs after reads from the beginning, which is then what these kernels leave there.
+__device__ __forceinline__ uint32 block_index() { return gridDim.x - 1 - blockIdx.x; }
+
 // `blocks` of `threads`; the launch's own status, an earlier sticky error among them. Nothing is queried
 // and no earlier error is cleared.
 template <class... Parameters, class... Arguments>

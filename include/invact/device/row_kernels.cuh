@@ -39,10 +39,11 @@ struct thread_place {
   int left;  // elements of the row from there on, see row_access
 
   __device__ __forceinline__ thread_place(const row_layout& layout, const fast_divisor& strips) {
-    group = blockIdx.z * int64{gridDim.y} + blockIdx.y;
-    const uint32 quotient = strips.quotient(blockIdx.x);
+    group = layout.groups - 1 - (blockIdx.z * int64{gridDim.y} + blockIdx.y);
+    const uint32 block = block_index();
+    const uint32 quotient = strips.quotient(block);
     band = quotient;
-    column = (int64{blockIdx.x - quotient * strips.value()} * blockDim.x + threadIdx.x) * N;
+    column = (int64{block - quotient * strips.value()} * blockDim.x + threadIdx.x) * N;
     left = elements_left(column, layout.cols);
   }
 };
@@ -59,7 +60,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector>
     forward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const X* x,
                         Bias bias, storage_of<Op>* y, uint8* mask) {
   const thread_place<N> at(layout, strips);
-  if (at.group >= layout.groups) return;
+  if (at.group < 0) return;
   const int step = static_cast<int>(blockDim.y);
   const int rows = rows_left(layout, at.group, at.band, Rows * step);
   if (rows == 0) return;
@@ -107,7 +108,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector>
     backward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const Dy* dy,
                          const storage_of<Op>* y, const uint8* mask, Dx* dx) {
   const thread_place<N> at(layout, strips);
-  if (at.group >= layout.groups) return;
+  if (at.group < 0) return;
   const int step = static_cast<int>(blockDim.y);
   const int rows = rows_left(layout, at.group, at.band, Rows * step);
   if (rows == 0) return;
@@ -172,7 +173,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, summing_threads / Threads)
                          int64 bands, const Dy* dy, const storage_of<Op>* y, const uint8* mask, Dx* dx,
                          float* partial) {
   const thread_place<N> at(layout, strips);
-  if (at.group >= layout.groups) return;
+  if (at.group < 0) return;
   const int step = static_cast<int>(blockDim.y);
   const int rows = rows_left(layout, at.group, at.band, band_rows);
   const int64 own = at.group * layout.rows + at.band * band_rows + threadIdx.y;

@@ -35,10 +35,10 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Ve
     forward_run_kernel(const Op op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
-  const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  const int64 first = block_index() * tile + static_cast<int>(threadIdx.x) * N;
   const row_access<Vector, Threads> access(Threads);
   amax_record<Op> record;
-  if (Vector && (blockIdx.x + 1) * tile <= n) {
+  if (Vector && (block_index() + 1) * tile <= n) {
     fragment<X, N> in[Fragments];
     INVACT_UNROLL
     for (int f = 0; f < Fragments; ++f) in[f] = access.template load<N>(x + first + f * stride, N);
@@ -66,7 +66,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Ve
                         Dx* dx) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
-  const int64 first = blockIdx.x * tile + static_cast<int>(threadIdx.x) * N;
+  const int64 first = block_index() * tile + static_cast<int>(threadIdx.x) * N;
   const row_access<Vector, Threads> access(Threads);
   const auto load = [&](int64 i, int left) {
     backward_input<Op, N, Dy> in;
@@ -76,7 +76,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Ve
   const auto finish = [&](const auto& decoder, const backward_input<Op, N, Dy>& in, int64 i, int left) {
     access.store(dx + i, left, narrow<Dx>(backward_fragment<Op>(decoder, widen(in.dy), in.y, in.bits)));
   };
-  if (Vector && (blockIdx.x + 1) * tile <= n) {
+  if (Vector && (block_index() + 1) * tile <= n) {
     backward_input<Op, N, Dy> in[Fragments];
     INVACT_UNROLL
     for (int f = 0; f < Fragments; ++f) in[f] = load(first + f * stride, N);
