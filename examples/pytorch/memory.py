@@ -3,23 +3,20 @@
 
     PYTHONPATH=examples/pytorch python3 examples/pytorch/memory.py [--json FILE] [--limit GIB] [--models NAME,...] [--layers N]
 
-For each model: standard, torch.compile with activation_memory_budget 0.8, and converted by invact.convert with either packing;
-what theory predicts of the last two, to the byte: a converted model keeps less by the input of each activation element
-(of QuickGELU, which is written out in the models, by its sigmoid too), of each gated unit by the gate and the activated gate,
-and more by a bit with the bitmask. With --limit the largest batch whose training step fits into so
-many GiB. Exit status 77 without a GPU or without transformers.
+For each model: standard, torch.compile of each layer with activation_memory_budget 0.8, and converted by invact.convert with
+either packing; what theory predicts of the last two, to the byte: a converted model keeps less by the input of each activation
+element (of QuickGELU, which is written out in the models, by its sigmoid too), of each gated unit by the gate and the activated
+gate, and more by a bit with the bitmask. With --limit the largest batch whose forward and backward fit into so many GiB, with
+the weights and their gradients, of what is eager. Exit status 77 without a GPU or without transformers.
 """
 
 import sys
 
 import torch
-from torch._functorch import config as functorch_config
 
 import invact
 from invact import modules
-from models import build, parser, run
-
-BUDGET = 0.8
+from models import build, compile_layers, parser, run, shared, within_budget
 
 
 def requested():
@@ -66,12 +63,12 @@ def fits(model, batch):
         torch.cuda.empty_cache()
 
 
-def largest_batch(model, entry, limit):
-    """By doubling and bisection, of what fits into limit bytes, the model among them."""
+def largest_batch(model, entry, limit, guess):
+    """By bisection, within 1/64, of what fits into limit bytes, the model among them."""
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total))
     try:
-        low, high = 0, 1
+        low, high = 0, max(2, guess)
         while fits(model, entry.batch(high, "cuda")):
             low, high = high, 2 * high
         while high - low > max(1, low // 64):
@@ -87,27 +84,27 @@ def largest_batch(model, entry, limit):
 
 def measure(entry, options):
     limit = int(options.limit * 2**30)
-    row = {"model": entry.name, "samples": entry.samples, "held": {}, "predicted": {}, "largest": {}}
     batch = entry.batch(entry.samples, "cuda")
-
-    def record(name, model):
-        row["held"][name] = after_forward(model, batch)
-        if limit:
-            row["largest"][name] = largest_batch(model, entry, limit)
-
     model = build(entry, "cuda")
-    record("standard", model)
-    with functorch_config.patch(activation_memory_budget=BUDGET):
-        record("compile, budget", torch.compile(model, dynamic=False))
-    del model
-    for index, packing in enumerate(("bitmask", "mantissa_bit")):
+    weights = requested()
+    row = {"model": entry.name, "samples": entry.samples, "held": {}, "predicted": {}, "largest": {}}
+
+    def record(name, variant):
+        row["held"][name] = after_forward(variant, batch)
+        if limit and not name.startswith("compile"):
+            guess = (limit - 2 * weights) * entry.samples // row["held"][name]
+            row["largest"][name] = largest_batch(variant, entry, limit, guess)
         torch.cuda.empty_cache()
-        model = build(entry, "cuda")
-        report = invact.convert(model, packing=packing)
-        row["swapped"] = str(report)
-        row["predicted"][packing] = row["held"]["standard"] - saving(model, batch)[index]
-        record(packing, model)
-        del model
+
+    record("standard", model)
+    for index, packing in enumerate(("bitmask", "mantissa_bit")):
+        converted = shared(model)
+        row["swapped"] = str(invact.convert(converted, packing=packing))
+        row["predicted"][packing] = row["held"]["standard"] - saving(converted, batch)[index]
+        record(packing, converted)
+        del converted
+    if not options.no_compile:
+        record("compile, budget", compile_layers(shared(model), within_budget))
     return row
 
 
@@ -119,7 +116,8 @@ def line(row):
 
 
 def main():
-    made = parser(__doc__.split("\n")[0], layers=6)
+    made = parser(__doc__.split("\n")[0], layers=32)
+    made.add_argument("--no-compile", action="store_true")
     made.add_argument("--limit", type=float, default=0, metavar="GIB")
     return run(made.parse_args(), measure, line)
 

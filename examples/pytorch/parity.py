@@ -149,17 +149,23 @@ class Data:
         if min(len(part) for part in parts) < 20 * LENGTH:
             raise SystemExit(f"parity.py: --text {folder}: too little text of some kind of {', '.join(KINDS)}")
         self.device = device
-        self.train = [torch.from_numpy(part[: len(part) * 9 // 10].copy()) for part in parts]
-        self.held_out = [torch.from_numpy(part[len(part) * 9 // 10:].copy()) for part in parts]
+        self.train = self.joined([part[: len(part) * 9 // 10] for part in parts])
+        self.held_out = self.joined([part[len(part) * 9 // 10:] for part in parts])
 
-    def windows(self, parts, samples, generator):
-        """(text [samples, LENGTH + 1], kinds [samples])."""
-        kinds = torch.randint(len(parts), (samples,), generator=generator)
-        rows = []
-        for kind in kinds.tolist():
-            start = int(torch.randint(len(parts[kind]) - LENGTH, (1,), generator=generator))
-            rows.append(parts[kind][start: start + LENGTH + 1])
-        return torch.stack(rows), kinds
+    @staticmethod
+    def joined(parts):
+        """(all bytes, where each part begins, how long it is)."""
+        sizes = torch.tensor([len(part) for part in parts])
+        return torch.from_numpy(numpy.concatenate(parts)), sizes.cumsum(0) - sizes, sizes
+
+    @staticmethod
+    def windows(text, samples, generator):
+        """(bytes [samples, LENGTH + 1], kinds [samples])."""
+        all_, begins, sizes = text
+        kinds = torch.randint(len(sizes), (samples,), generator=generator)
+        room = sizes[kinds] - LENGTH
+        starts = begins[kinds] + (torch.rand(samples, generator=generator, dtype=torch.float64) * room).long()
+        return all_[starts[:, None] + torch.arange(LENGTH + 1)], kinds
 
     def batches(self, seeds, steps, samples):
         """All batches of all seeds: text [steps, seeds, samples, LENGTH + 1] and kinds."""
@@ -303,11 +309,14 @@ def main():
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data = Data(options.text, device)
-    rows = [contest(task, dtype, data, options, say) for task in options.tasks.split(",") for dtype in options.dtypes.split(",")]
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"torch": torch.__version__, "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
-                       "options": vars(options), "rows": rows}, file)
+    rows = []
+    for task in options.tasks.split(","):
+        for dtype in options.dtypes.split(","):
+            rows.append(contest(task, dtype, data, options, say))
+            if options.json:
+                with open(options.json, "w") as file:
+                    json.dump({"torch": torch.__version__, "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
+                               "options": vars(options), "rows": rows}, file)
     if options.plot:
         plot(rows, options.plot)
     return 0 if all(map(passed, rows)) else 1

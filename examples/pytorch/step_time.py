@@ -4,10 +4,11 @@
     PYTHONPATH=examples/pytorch python3 examples/pytorch/step_time.py [--json FILE] [--rounds N] [--models NAME,...]
                                                                    [--layers N] [--no-compile]
 
-For each model: standard, torch.compile, and converted by invact.convert with either packing, eager and compiled. Every variant
-has parameters and an optimizer of its own. A round is a step of each, between events, and every variant has every place in a
-round equally often. Reported is the median time over the standard one's of the same round, and half the range that holds
-the middle half of the rounds. Exit status 77 without a GPU or without transformers.
+For each model: standard, and converted by invact.convert with either packing; where the activation's kernels can take over a
+layer's bias, also with that (", bias"); and torch.compile of each layer, of the standard one, with activation_memory_budget 0.8
+and converted. All have the same parameters and optimizer. A round is a step of each, between events, and every variant has
+every place in a round equally often. Reported is the median time over the standard one's of the same round, and half the range
+that holds the middle half of the rounds. Exit status 77 without a GPU or without transformers.
 """
 
 import statistics
@@ -16,19 +17,23 @@ import sys
 import torch
 
 import invact
-from models import build, parser, run
+from models import build, compile_layers, parser, run, shared, within_budget
 
 
-def variants(entry, with_compiled):
-    made = {"standard": build(entry, "cuda")}
+def variants(model, with_compiled):
+    made = {"standard": model}
     for packing in ("bitmask", "mantissa_bit"):
-        made[packing] = build(entry, "cuda")
-        invact.convert(made[packing], packing=packing)
+        for suffix, fuse_bias in (("", False), (", bias", True)):
+            converted = shared(model)
+            report = invact.convert(converted, packing=packing, fuse_bias=fuse_bias)
+            if not fuse_bias or any(new.endswith("bias") for _, _, new in report.swapped):
+                made[packing + suffix] = converted
     if with_compiled:
-        made["compile"] = torch.compile(build(entry, "cuda"), dynamic=False)
-        converted = build(entry, "cuda")
-        invact.convert(converted, packing="mantissa_bit")
-        made["compile, mantissa_bit"] = torch.compile(converted, dynamic=False)
+        made["compile"] = compile_layers(shared(model))
+        made["compile, budget"] = compile_layers(shared(model), within_budget)
+        made["compile, mantissa_bit"] = shared(model)
+        invact.convert(made["compile, mantissa_bit"], packing="mantissa_bit")
+        compile_layers(made["compile, mantissa_bit"])
     return made
 
 
@@ -64,9 +69,10 @@ def race(steps, rounds):
 
 def measure(entry, options):
     batch = entry.batch(entry.samples, "cuda")
-    made = variants(entry, not options.no_compile)
-    steps = {name: step(model, torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True), batch)
-             for name, model in made.items()}
+    model = build(entry, "cuda")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    made = variants(model, not options.no_compile)
+    steps = {name: step(variant, optimizer, batch) for name, variant in made.items()}
     seconds = race(steps, options.rounds)
     row = {"model": entry.name, "samples": entry.samples, "ms": {}, "over standard": {}}
     for name, values in seconds.items():
@@ -83,7 +89,7 @@ def line(row):
 
 
 def main():
-    made = parser(__doc__.split("\n")[0], layers=4)
+    made = parser(__doc__.split("\n")[0], layers=8)
     made.add_argument("--rounds", type=int, default=20)
     made.add_argument("--no-compile", action="store_true")
     return run(made.parse_args(), measure, line)

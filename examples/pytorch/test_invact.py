@@ -102,6 +102,26 @@ class Results(unittest.TestCase):
                     error = ((a.double() - b).norm() / b.norm()).item()
                     self.assertLessEqual(error, 2 * ULP[dtype] if dtype != torch.float32 else 1e-5, f"{name} {what}")
 
+    def test_a_bias_is_added_and_its_gradient_summed(self):
+        for device, dtype, packing in self.each():
+            for shape in ((5, 3, 40), (7, 13), (300, 264), (1, 8), (0, 6), (9,)):
+                x, bias = inputs(dtype, device, *shape), inputs(dtype, device, shape[-1], seed=1)
+                dy = inputs(dtype, device, *shape, seed=2)
+                for name, (ours, _) in FUNCTIONS.items():
+                    y, dx, dbias = gradients(lambda t, b: ours(t, packing=packing, bias=b), x, bias, dy=dy)
+                    # In float, where both do the same; else to the rounding of the sum.
+                    sum_ = (x.float() + bias.float()).to(dtype)
+                    plain, plain_dx = gradients(lambda t: ours(t, packing=packing), sum_, dy=dy)
+                    self.assertEqual((y.dtype, dx.dtype, dbias.dtype), (dtype,) * 3)
+                    tolerance = dict(rtol=0, atol=0) if dtype == torch.float32 else dict(rtol=4 * ULP[dtype], atol=8 * ULP[dtype])
+                    self.assertTrue(torch.allclose(y, plain, **tolerance), name)
+                    if dtype == torch.float32:
+                        self.assertTrue(torch.equal(dx, plain_dx), name)
+                    # dx is rounded before this sum and not before ours.
+                    rows = dx.double().reshape(-1, shape[-1])
+                    bound = ULP[dtype] * (rows.abs().sum(0) + dbias.double().abs()) + 1e-6
+                    self.assertTrue(((dbias.double() - rows.sum(0)).abs() <= bound).all(), name)
+
     def test_special_values(self):
         for device, dtype, packing in self.each():
             x = torch.tensor([math.inf, -math.inf, math.nan, 0.0, -0.0], device=device, dtype=dtype)
@@ -150,6 +170,7 @@ class Results(unittest.TestCase):
         for ours, reference in FUNCTIONS.values():
             self.assertTrue(torch.equal(ours(x), reference(x)))
             self.assertTrue(torch.autograd.gradcheck(ours, x))
+        self.assertTrue(torch.autograd.gradcheck(lambda t, b: invact.gelu(t, bias=b), (x, torch.randn_like(x).requires_grad_())))
         self.assertTrue(torch.autograd.gradcheck(invact.swiglu, (x, torch.randn_like(x).requires_grad_())))
 
 
@@ -164,10 +185,17 @@ class Memory(unittest.TestCase):
                 for packing, kept in (("bitmask", 2 * n + n // 8), ("mantissa_bit", 2 * n)):
                     got = saved_bytes(lambda t: functional.linear(ours(t + 0, packing=packing), w), x)
                     self.assertEqual(got - whole, kept)
+                    b = torch.zeros(256, dtype=torch.bfloat16, device=device, requires_grad=True)
+                    got = saved_bytes(lambda t: functional.linear(ours(t + 0, packing=packing, bias=b), w), x)
+                    self.assertEqual(got - whole, kept)
             self.assertEqual(saved_bytes(lambda t: functional.linear(functional.gelu(t + 0), w), x) - whole, 4 * n)
             for packing, kept in (("bitmask", 4 * n + n // 8), ("mantissa_bit", 4 * n)):
                 got = saved_bytes(lambda t: functional.linear(invact.swiglu(t + 0, t + 1, packing=packing), w), x)
                 self.assertEqual(got - whole, kept)
+
+
+def bias_of(x, u, packing):
+    return [t.detach() for t in torch.ops.invact.bias_forward(x, u[0], "gelu", packing)]
 
 
 class Mechanisms(unittest.TestCase):
@@ -198,6 +226,8 @@ class Mechanisms(unittest.TestCase):
             u = inputs(torch.float32, device, 5, 7, seed=1).requires_grad_()
             y, mask = torch.ops.invact.forward(x, "gelu", packing)
             for op, arguments in (("forward", (x, "gelu", packing)), ("gated_forward", (x, u, "silu", packing)),
+                                  ("bias_forward", (x, u[0].detach().requires_grad_(), "gelu", packing)),
+                                  ("bias_backward", (u.detach(), *bias_of(x, u, packing), "gelu", packing)),
                                   ("backward", (u.detach(), y.detach(), mask, "gelu", packing)),
                                   ("gated_backward", (u.detach(), y.detach(), u.detach(), mask, "silu", packing))):
                 torch.library.opcheck(getattr(torch.ops.invact, op).default, arguments)
@@ -205,6 +235,19 @@ class Mechanisms(unittest.TestCase):
     def test_compiled_without_a_graph_break(self):
         for device, packing in self.each():
             model = self.block(packing, device)
+            x = inputs(torch.float32, device, 8, 16)
+            torch._dynamo.reset()
+            compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+            self.assert_same(self.results(compiled, x), self.results(model, x), 1e-5)
+
+    def test_a_fused_bias_compiled_without_a_graph_break(self):
+        try:
+            from transformers.models.bert.modeling_bert import BertConfig, BertIntermediate
+        except ImportError:
+            self.skipTest("skipped: no transformers")
+        for device, packing in self.each():
+            model = nn.Sequential(BertIntermediate(BertConfig(hidden_size=16, intermediate_size=48)), nn.Linear(48, 4)).to(device)
+            invact.convert(model, packing=packing, fuse_bias=True)
             x = inputs(torch.float32, device, 8, 16)
             torch._dynamo.reset()
             compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
@@ -238,7 +281,8 @@ class Mechanisms(unittest.TestCase):
 
     def test_a_second_differentiation_is_refused(self):
         for device, packing in self.each():
-            for function in (lambda t: invact.gelu(t, packing=packing), lambda t: invact.swiglu(t, t, packing=packing)):
+            for function in (lambda t: invact.gelu(t, packing=packing), lambda t: invact.gelu(t, packing=packing, bias=t),
+                             lambda t: invact.swiglu(t, t, packing=packing)):
                 x = inputs(torch.float32, device, 5).requires_grad_()
                 (dx,) = torch.autograd.grad(function(x).sum(), x, create_graph=True)
                 with self.assertRaisesRegex(RuntimeError, "cannot be differentiated again"):
@@ -274,6 +318,9 @@ class Arguments(unittest.TestCase):
                 (TypeError, "input must be float32", lambda: invact.silu(torch.zeros(4, dtype=torch.int32))),
                 (TypeError, "input must be a tensor", lambda: invact.mish([1.0])),
                 (ValueError, "up must have gate's", lambda: invact.swiglu(x, torch.zeros(5))),
+                (ValueError, "bias must have", lambda: invact.gelu(x, bias=torch.zeros(5))),
+                (ValueError, "bias must have", lambda: invact.silu(torch.tensor(1.0), bias=torch.zeros(1))),
+                (TypeError, "bias must be a tensor", lambda: invact.mish(x, bias=0.5)),
                 (ValueError, "up must have gate's", lambda: invact.geglu(x, x.bfloat16())),
                 (TypeError, "model must be", lambda: invact.convert("model"))):
             with self.assertRaisesRegex(error, text):
@@ -321,26 +368,77 @@ class Convert(unittest.TestCase):
         cast[2].forward = lambda y: y.bfloat16().float()
         self.assertEqual(invact.unsaved(nn.Sequential(cast, nn.Linear(16, 8)), torch.randn(4, 8)), ["0.1"])
 
+    def assert_like(self, model, expected, call, packing="bitmask"):
+        """That a converted copy of the model, with the bias and without, computes what it does."""
+        model.train()
+        torch.manual_seed(2)
+        before = call(model)
+        parameters = list(model.parameters())
+        wanted = torch.autograd.grad(before.square().sum(), parameters, allow_unused=True)
+        largest = max(gradient.norm() for gradient in wanted if gradient is not None)  # some are zero but for rounding
+        for fuse_bias, names in ((False, expected), (True, [f"{name} with bias" if "GLU" not in name else name
+                                                            for name in expected])):
+            converted = copy.deepcopy(model)
+            report = invact.convert(converted, packing=packing, fuse_bias=fuse_bias)
+            self.assertEqual([new for _, _, new in report.swapped], names)
+            for made in (converted, copy.deepcopy(converted)):
+                torch.manual_seed(2)
+                after = call(made)
+                self.assertTrue(torch.allclose(before, after, rtol=1e-3, atol=1e-4))
+                got = torch.autograd.grad(after.square().sum(), list(made.parameters()), allow_unused=True)
+                for a, b in zip(got, wanted, strict=True):
+                    self.assertEqual(a is None, b is None)
+                    if a is not None:
+                        self.assertLess((a - b).norm(), 1e-3 * b.norm() + 1e-5 * largest)
+            self.assertEqual(invact.unsaved(converted, *call.arguments, **call.keywords), [])
+            self.assertEqual(converted.state_dict().keys(), model.state_dict().keys())
+
     def test_models_of_transformers(self):
         try:
-            import transformers
+            import transformers as t
         except ImportError:
             self.skipTest("skipped: no transformers")
         small = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-        for config, expected in ((transformers.BertConfig(**small), ["GELU"] * 2),
-                                 (transformers.LlamaConfig(**small, num_key_value_heads=2, vocab_size=99), ["SwiGLU"] * 2),
-                                 (transformers.MistralConfig(**small, num_key_value_heads=2, vocab_size=99), ["SwiGLU"] * 2),
-                                 (transformers.CLIPTextConfig(**small), ["QuickGELU"] * 2)):
-            model = transformers.AutoModel.from_config(config) if config.model_type != "clip_text_model" else (
-                transformers.CLIPTextModel(config))
-            model.train()
-            tokens = torch.randint(0, 90, (2, 8), generator=torch.Generator().manual_seed(1))
-            before = copy.deepcopy(model).eval()(input_ids=tokens).last_hidden_state
-            report = invact.convert(model)
-            self.assertEqual([new for _, _, new in report.swapped], expected, config.model_type)
-            after = model.eval()(input_ids=tokens).last_hidden_state
-            self.assertTrue(torch.allclose(before, after, atol=1e-4), config.model_type)
-            self.assertEqual(invact.unsaved(model.train(), input_ids=tokens), [], config.model_type)
+        tokens = torch.randint(0, 90, (2, 8), generator=torch.Generator().manual_seed(1))
+        image = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+        vision = dict(small, image_size=32, patch_size=8)
+        for model, expected, keywords in (
+                (t.BertModel(t.BertConfig(**small)), "GELU", {"input_ids": tokens}),
+                (t.LlamaModel(t.LlamaConfig(**small, num_key_value_heads=2, vocab_size=99)), "SwiGLU", {"input_ids": tokens}),
+                (t.MistralModel(t.MistralConfig(**small, num_key_value_heads=2, vocab_size=99)), "SwiGLU", {"input_ids": tokens}),
+                (t.CLIPTextModel(t.CLIPTextConfig(**small)), "QuickGELU", {"input_ids": tokens}),
+                (t.ViTModel(t.ViTConfig(**vision)), "GELU", {"pixel_values": image})):
+            with self.subTest(type(model).__name__):
+                self.assert_like(model, [expected] * 2, Call(keywords=keywords))
+
+    def test_models_of_timm(self):
+        try:
+            import timm
+        except ImportError:
+            self.skipTest("skipped: no timm")
+        image = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+        model = timm.models.vision_transformer.VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2)
+        self.assert_like(model, ["GELU"] * 2, Call(arguments=(image,)))
+
+    def test_a_bias_is_left_where_something_else_is_in_its_linear_layers_place(self):
+        try:
+            import transformers as t
+        except ImportError:
+            self.skipTest("skipped: no transformers")
+        model = t.BertModel(t.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64))
+        model.encoder.layer[0].intermediate.dense = nn.Sequential(nn.Linear(32, 64))
+        self.assertEqual([new for _, _, new in invact.convert(model, fuse_bias=True).swapped], ["GELU"])
+
+
+class Call:
+    """A model's forward with these arguments, and its first result."""
+
+    def __init__(self, arguments=(), keywords=None):
+        self.arguments, self.keywords = arguments, keywords or {}
+
+    def __call__(self, model):
+        result = model(*self.arguments, **self.keywords)
+        return result if isinstance(result, torch.Tensor) else result.last_hidden_state
 
 
 def _worker(rank, kind, folder, packing):
@@ -368,6 +466,7 @@ def _worker(rank, kind, folder, packing):
             losses.append(loss.detach())
         torch.distributed.all_reduce(losses[0])
         assert torch.allclose(losses[0] / 2, losses[1], rtol=1e-4), losses
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
 

@@ -24,6 +24,16 @@ struct host {
     invact::host::backward(std::forward<Arguments>(arguments)...);
     return invact_torch::success;
   }
+  template <class Op, class... Arguments>
+  static int forward_with_bias(const call& c, const Op& op, Arguments... arguments) {
+    invact::host::forward_with_bias(op, invact::host::dense_shape(op, c.rows, c.cols), arguments...);
+    return invact_torch::success;
+  }
+  template <class Op, class... Arguments>
+  static int backward_with_bias_gradient(const call& c, const Op& op, Arguments... arguments) {
+    invact::host::backward_with_bias_gradient(op, invact::host::dense_shape(op, c.rows, c.cols), arguments...);
+    return invact_torch::success;
+  }
   template <class... Arguments>
   static int forward_gated(const call&, Arguments&&... arguments) {
     invact::host::forward_gated(std::forward<Arguments>(arguments)...);
@@ -51,19 +61,39 @@ int run(const char* activation, const char* storage, const char* packing, const 
 
 int invact_torch_forward(const char* activation, const char* storage, const char* packing, long long n,
                          const void* x, void* y, void* mask, int on_gpu, void* stream) {
-  return run(activation, storage, packing, {step::forward, n, {x, nullptr, nullptr}, {y, nullptr}, mask, stream},
+  return run(activation, storage, packing, {step::forward, n, 1, {x, nullptr, nullptr}, {y, nullptr}, mask, stream},
              on_gpu);
 }
 
 int invact_torch_backward(const char* activation, const char* storage, const char* packing, long long n,
                           const void* dy, const void* y, const void* mask, void* dx, int on_gpu, void* stream) {
   return run(activation, storage, packing,
-             {step::backward, n, {dy, y, nullptr}, {dx, nullptr}, const_cast<void*>(mask), stream}, on_gpu);
+             {step::backward, n, 1, {dy, y, nullptr}, {dx, nullptr}, const_cast<void*>(mask), stream}, on_gpu);
+}
+
+int invact_torch_forward_with_bias(const char* activation, const char* storage, const char* packing, long long rows,
+                                   long long cols, const void* x, const void* bias, void* y, void* mask, int on_gpu,
+                                   void* stream) {
+  return run(activation, storage, packing,
+             {step::forward_with_bias, rows, cols, {x, bias, nullptr}, {y, nullptr}, mask, stream}, on_gpu);
+}
+
+int invact_torch_backward_with_bias(const char* activation, const char* storage, const char* packing, long long rows,
+                                    long long cols, const void* dy, const void* y, const void* mask, void* dx,
+                                    float* bias_gradient, void* workspace, int on_gpu, void* stream) {
+  return run(activation, storage, packing,
+             {step::backward_with_bias, rows, cols, {dy, y, nullptr}, {dx, bias_gradient}, const_cast<void*>(mask),
+              stream, workspace},
+             on_gpu);
+}
+
+long long invact_torch_bias_workspace_bytes(long long rows, long long cols) {
+  return invact_torch::workspace_bytes(rows, cols);
 }
 
 int invact_torch_gated_forward(const char* activation, const char* storage, const char* packing, long long n,
                                const void* g, const void* u, void* h, void* mask, int on_gpu, void* stream) {
-  return run(activation, storage, packing, {step::gated_forward, n, {g, u, nullptr}, {h, nullptr}, mask, stream},
+  return run(activation, storage, packing, {step::gated_forward, n, 1, {g, u, nullptr}, {h, nullptr}, mask, stream},
              on_gpu);
 }
 
@@ -71,7 +101,7 @@ int invact_torch_gated_backward(const char* activation, const char* storage, con
                                 const void* dh, const void* h, const void* u, const void* mask, void* dg, void* du,
                                 int on_gpu, void* stream) {
   return run(activation, storage, packing,
-             {step::gated_backward, n, {dh, h, u}, {dg, du}, const_cast<void*>(mask), stream}, on_gpu);
+             {step::gated_backward, n, 1, {dh, h, u}, {dg, du}, const_cast<void*>(mask), stream}, on_gpu);
 }
 
 int invact_torch_has_cuda(void) { return invact_torch::has_cuda() ? 1 : 0; }

@@ -31,6 +31,20 @@ INVACT_TORCH_API int invact_torch_backward(const char* activation, const char* s
                                            long long n, const void* dy, const void* y, const void* mask, void* dx,
                                            int on_gpu, void* stream);
 
+/* y = f(x + bias) of a matrix of rows * cols elements, bias of cols elements, added in float. The mask has (cols + 7) / 8 bytes
+   a row. */
+INVACT_TORCH_API int invact_torch_forward_with_bias(const char* activation, const char* storage, const char* packing,
+                                                    long long rows, long long cols, const void* x, const void* bias,
+                                                    void* y, void* mask, int on_gpu, void* stream);
+
+/* dx, and its sum over the rows in float: the bias's gradient, of cols elements. workspace: on a GPU so many bytes, aligned to
+   4, as the function below says; else not used. */
+INVACT_TORCH_API int invact_torch_backward_with_bias(const char* activation, const char* storage, const char* packing,
+                                                     long long rows, long long cols, const void* dy, const void* y,
+                                                     const void* mask, void* dx, float* bias_gradient, void* workspace,
+                                                     int on_gpu, void* stream);
+INVACT_TORCH_API long long invact_torch_bias_workspace_bytes(long long rows, long long cols);
+
 /* Gated units: h = f(g) * u. */
 INVACT_TORCH_API int invact_torch_gated_forward(const char* activation, const char* storage, const char* packing,
                                                 long long n, const void* g, const void* u, void* h, void* mask,

@@ -10,6 +10,9 @@ import torch
 STORAGES = {torch.float32: "float", torch.float16: "half", torch.bfloat16: "bfloat16"}
 PACKINGS = ("bitmask", "mantissa_bit")
 NAME = "libinvact_torch.so"
+# How many sizes and tensors each function of the C interface takes.
+FUNCTIONS = {"forward": (1, 3), "backward": (1, 4), "forward_with_bias": (2, 4), "backward_with_bias": (2, 6),
+             "gated_forward": (1, 4), "gated_backward": (1, 6)}
 
 
 def _find():
@@ -33,23 +36,28 @@ def _load():
     except OSError as error:
         raise ImportError(f"invact: cannot load {path}: {error}") from None
     text, pointer, number = ctypes.c_char_p, ctypes.c_void_p, ctypes.c_longlong
-    for name, tensors in (("forward", 3), ("backward", 4), ("gated_forward", 4), ("gated_backward", 6)):
+    for name, (sizes, tensors) in FUNCTIONS.items():
         function = getattr(library, f"invact_torch_{name}")
-        function.argtypes = [text] * 3 + [number] + [pointer] * tensors + [ctypes.c_int, pointer]
+        function.argtypes = [text] * 3 + [number] * sizes + [pointer] * tensors + [ctypes.c_int, pointer]
+    library.invact_torch_bias_workspace_bytes.argtypes = [number] * 2
+    library.invact_torch_bias_workspace_bytes.restype = number
     library.invact_torch_message.restype = text
     return library
 
 
 _library = _load()
-_functions = {name: getattr(_library, f"invact_torch_{name}")
-              for name in ("forward", "backward", "gated_forward", "gated_backward")}
+_functions = {name: getattr(_library, f"invact_torch_{name}") for name in FUNCTIONS}
 
 
-def call(function, activation, packing, *tensors):
-    """Tensors as the C interface takes them, all contiguous in the same order of elements; a mask without elements is none.
+def bias_workspace_bytes(rows, cols):
+    return _library.invact_torch_bias_workspace_bytes(rows, cols)
+
+
+def call(function, activation, packing, *tensors, size=None):
+    """size: (rows, cols) of what takes them. Tensors as the C interface takes them, all contiguous in the same order of elements; a mask without elements is none.
     The first says type, size and device."""
     first = tensors[0]
-    arguments = (activation.encode(), STORAGES[first.dtype].encode(), packing.encode(), first.numel(),
+    arguments = (activation.encode(), STORAGES[first.dtype].encode(), packing.encode(), *(size or (first.numel(),)),
                  *(t.data_ptr() for t in tensors))
     if first.is_cuda:
         with torch.cuda.device(first.device):

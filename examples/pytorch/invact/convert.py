@@ -6,6 +6,7 @@ import warnings
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from invact import modules
 
@@ -22,10 +23,22 @@ _BY_NAME = {
     "Swish": modules.SiLU,
     "MishActivation": modules.Mish,
 }
+_LIBRARIES = ("transformers.", "timm.")
 _PACKAGES = ("torch.nn.", "transformers.activations", "timm.layers.")
 # down_proj(act_fn(gate_proj(x)) * up_proj(x)), and nothing else.
 _GATED = {"LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP", "GemmaMLP", "Gemma2MLP", "Gemma3MLP", "OlmoMLP", "Olmo2MLP",
           "GraniteMLP", "CohereMLP", "StableLmMLP"}
+
+# Classes whose forward calls the first attribute's linear layer and hands its result to the second's activation, and to nothing
+# else.
+_AFTER_LINEAR = {
+    ("dense", "intermediate_act_fn"): {"BertIntermediate", "RobertaIntermediate", "XLMRobertaIntermediate",
+                                       "CamembertIntermediate", "ElectraIntermediate", "DebertaV2Intermediate"},
+    ("fc1", "activation_fn"): {"ViTMLP", "ViTMAEMLP", "DeiTMLP", "ASTMLP", "CLIPMLP", "SiglipMLP", "Siglip2MLP", "SwinMLP",
+                               "PhiMLP"},
+    ("fc1", "activation"): {"Dinov2MLP"},
+    ("fc1", "act"): {"Mlp"},
+}
 
 
 @dataclasses.dataclass
@@ -75,9 +88,26 @@ def _gated_forward(self, x):
     return self.down_proj(self.invact_gate(self.gate_proj(x), self.up_proj(x)))
 
 
-def convert(model, *, packing="bitmask"):
+def _product_alone(self, x):
+    return functional.linear(x, self.weight)
+
+
+def _linear_before(parent, name):
+    """The linear layer whose bias the activation of this name can take over, or None."""
+    for (linear, activation), classes in _AFTER_LINEAR.items():
+        if activation == name and type(parent).__name__ in classes and type(parent).__module__.startswith(_LIBRARIES):
+            layer = getattr(parent, linear, None)
+            if type(layer) is nn.Linear and layer.bias is not None and not layer._forward_hooks and "forward" not in vars(layer):
+                return layer
+    return None
+
+
+def convert(model, *, packing="bitmask", fuse_bias=False):
     """Swaps, in place, every activation module that has a counterpart here, and in gated MLPs of known classes the product
-    too. Warns where dropout follows in the same module, which keeps a tensor of its own: nothing is saved there (see
+    too. With fuse_bias also, in MLPs of known classes, the bias of the linear layer before the activation is added, and its
+    gradient summed, by the activation's kernels: that saves reading dx again, and rounds the product before the bias is
+    added. The parameters stay where they are; wrap such a layer as a whole, not its linear layer alone, where something (FSDP)
+    gathers parameters for each wrapped module. Warns where dropout follows in the same module, which keeps a tensor of its own: nothing is saved there (see
     unsaved() for what cannot be seen in the modules). Returns a Report."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"invact.convert: model must be a torch.nn.Module, not {type(model).__name__}")
@@ -96,8 +126,12 @@ def convert(model, *, packing="bitmask"):
                 parent.forward = types.MethodType(_gated_forward, parent)
                 report.swapped.append((parent_name or type(parent).__name__, type(parent).__name__, gate.__name__))
                 continue
+            linear = _linear_before(parent, name) if fuse_bias else None
+            if linear is not None:
+                linear.forward = types.MethodType(_product_alone, linear)
+                new.linear = (linear,)  # not a child of the activation
             setattr(parent, name, new)
-            report.swapped.append((full, old, type(new).__name__))
+            report.swapped.append((full, old, type(new).__name__ + (" with bias" if linear is not None else "")))
             dropout = _dropout_after(parent, name)
             if dropout is not None:
                 report.warnings.append(f"{full}: {dropout} follows, whose result the next layer keeps in place of this one's: "

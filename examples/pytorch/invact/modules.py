@@ -29,44 +29,53 @@ class _WithApproximation(_Packed):
         return f"approximate={self.approximate!r}, {super().extra_repr()}"
 
 
-class GELU(_WithApproximation):
+class _Activation(_Packed):
+    """linear: none, or in a tuple, so that it is no child, the linear layer whose bias this adds (see convert)."""
+    linear = ()
+
+    @property
+    def bias(self):
+        return self.linear[0].bias if self.linear else None
+
+
+class GELU(_WithApproximation, _Activation):
     """torch.nn.GELU that keeps its result and not its input for the backward."""
 
     def __init__(self, approximate="none", *, packing="bitmask"):
         super().__init__(approximate, packing)
 
     def forward(self, input):
-        return ops.gelu(input, self.approximate, packing=self.packing)
+        return ops.gelu(input, self.approximate, packing=self.packing, bias=self.bias)
 
 
-class SiLU(_Packed):
+class SiLU(_Activation):
     """torch.nn.SiLU that keeps its result and not its input for the backward."""
 
     def __init__(self, *, packing="bitmask"):
         super().__init__(packing)
 
     def forward(self, input):
-        return ops.silu(input, packing=self.packing)
+        return ops.silu(input, packing=self.packing, bias=self.bias)
 
 
-class QuickGELU(_Packed):
+class QuickGELU(_Activation):
     """x * sigmoid(1.702 x) that keeps its result and not its input for the backward."""
 
     def __init__(self, *, packing="bitmask"):
         super().__init__(packing)
 
     def forward(self, input):
-        return ops.quick_gelu(input, packing=self.packing)
+        return ops.quick_gelu(input, packing=self.packing, bias=self.bias)
 
 
-class Mish(_Packed):
+class Mish(_Activation):
     """torch.nn.Mish that keeps its result and not its input for the backward."""
 
     def __init__(self, *, packing="bitmask"):
         super().__init__(packing)
 
     def forward(self, input):
-        return ops.mish(input, packing=self.packing)
+        return ops.mish(input, packing=self.packing, bias=self.bias)
 
 
 class SwiGLU(_Packed):

@@ -2,17 +2,19 @@
 
 invact::forward         (x) -> y, mask                keeps y and the mask for invact::backward
 invact::backward        (dy, y, mask) -> dx
+invact::bias_forward    (x, bias) -> y, mask          of f(x + bias), bias along the last dimension; keeps y and the mask
+invact::bias_backward   (dy, y, mask) -> dx, dbias    dbias in float, the sum of the unrounded dx
 invact::gated_forward   (g, u) -> h, mask             keeps h, u and the mask for invact::gated_backward
 invact::gated_backward  (dh, h, u, mask) -> dg, du
 
-Outputs are new tensors, in the order of elements of the first input; a mask has (n + 7) / 8 bytes in that order, and none
-with the mantissa bit. Gradients are not differentiable again.
+Outputs are new tensors, in the order of elements of the first input; a mask has (n + 7) / 8 bytes in that order (of
+bias_forward each row of x has bytes of its own), and none with the mantissa bit. Gradients are not differentiable again.
 """
 
 import torch
 from torch.nn import functional
 
-from invact._library import PACKINGS, STORAGES, call
+from invact._library import PACKINGS, STORAGES, bias_workspace_bytes, call
 
 # What float64 falls back to, which saves the input.
 FALLBACKS = {
@@ -26,6 +28,8 @@ FALLBACKS = {
 _definitions = torch.library.Library("invact", "DEF")
 _definitions.define("forward(Tensor x, str activation, str packing) -> (Tensor, Tensor)")
 _definitions.define("backward(Tensor dy, Tensor y, Tensor mask, str activation, str packing) -> Tensor")
+_definitions.define("bias_forward(Tensor x, Tensor bias, str activation, str packing) -> (Tensor, Tensor)")
+_definitions.define("bias_backward(Tensor dy, Tensor y, Tensor mask, str activation, str packing) -> (Tensor, Tensor)")
 _definitions.define("gated_forward(Tensor g, Tensor u, str activation, str packing) -> (Tensor, Tensor)")
 _definitions.define("gated_backward(Tensor dh, Tensor h, Tensor u, Tensor mask, str activation, str packing) "
                     "-> (Tensor, Tensor)")
@@ -59,6 +63,22 @@ def _empty_backward(dy, y, mask, activation, packing):
     return torch.empty_like(y)
 
 
+def _rows(x):
+    """Of x as a matrix, whose rows are along the last dimension."""
+    cols = x.shape[-1]
+    return x.numel() // cols if cols else 0, cols
+
+
+def _empty_bias_forward(x, bias, activation, packing):
+    rows, cols = _rows(x)
+    mask = x.new_empty(rows * ((cols + 7) // 8) if packing == "bitmask" else 0, dtype=torch.uint8)
+    return torch.empty_like(x, memory_format=torch.contiguous_format), mask
+
+
+def _empty_bias_backward(dy, y, mask, activation, packing):
+    return torch.empty_like(y), y.new_empty(y.shape[-1], dtype=torch.float32)
+
+
 def _empty_gated_forward(g, u, activation, packing):
     g = _dense(g)
     return torch.empty_like(g), _mask(g, packing)
@@ -81,6 +101,19 @@ def _backward(dy, y, mask, activation, packing):
     return dx
 
 
+def _bias_forward(x, bias, activation, packing):
+    y, mask = _empty_bias_forward(x, bias, activation, packing)
+    call("forward_with_bias", activation, packing, x.contiguous(), bias.contiguous(), y, mask, size=_rows(x))
+    return y, mask
+
+
+def _bias_backward(dy, y, mask, activation, packing):
+    dx, dbias = _empty_bias_backward(dy, y, mask, activation, packing)
+    workspace = y.new_empty(bias_workspace_bytes(*_rows(y)) if y.is_cuda else 0, dtype=torch.uint8)
+    call("backward_with_bias", activation, packing, dy.contiguous(), y, mask, dx, dbias, workspace, size=_rows(y))
+    return dx, dbias
+
+
 def _gated_forward(g, u, activation, packing):
     g = _dense(g)
     h, mask = _empty_gated_forward(g, u, activation, packing)
@@ -95,6 +128,8 @@ def _gated_backward(dh, h, u, mask, activation, packing):
 
 
 for _name, _run, _fake in (("forward", _forward, _empty_forward), ("backward", _backward, _empty_backward),
+                           ("bias_forward", _bias_forward, _empty_bias_forward),
+                           ("bias_backward", _bias_backward, _empty_bias_backward),
                            ("gated_forward", _gated_forward, _empty_gated_forward),
                            ("gated_backward", _gated_backward, _empty_gated_backward)):
     for _device in ("CPU", "CUDA"):
@@ -110,6 +145,18 @@ def _keep(ctx, inputs, output):
 def _differentiate(ctx, dy, _):
     y, mask = ctx.saved_tensors
     return torch.ops.invact.backward(dy, y, mask, ctx.activation, ctx.packing), None, None
+
+
+def _keep_with_bias(ctx, inputs, output):
+    _, bias, ctx.activation, ctx.packing = inputs
+    ctx.bias_dtype = bias.dtype
+    ctx.save_for_backward(*output)
+
+
+def _differentiate_with_bias(ctx, dy, _):
+    y, mask = ctx.saved_tensors
+    dx, dbias = torch.ops.invact.bias_backward(dy, y, mask, ctx.activation, ctx.packing)
+    return dx, dbias.to(ctx.bias_dtype), None, None
 
 
 def _keep_gated(ctx, inputs, output):
@@ -129,8 +176,9 @@ def _refuse(ctx, *_):
 
 
 torch.library.register_autograd("invact::forward", _differentiate, setup_context=_keep)
+torch.library.register_autograd("invact::bias_forward", _differentiate_with_bias, setup_context=_keep_with_bias)
 torch.library.register_autograd("invact::gated_forward", _differentiate_gated, setup_context=_keep_gated)
-for _name in ("backward", "gated_backward"):
+for _name in ("backward", "bias_backward", "gated_backward"):
     torch.library.register_autograd(f"invact::{_name}", _refuse)
 
 
@@ -154,10 +202,18 @@ def _check(function, packing, **tensors):
     return first.dtype == torch.float64
 
 
-def _activate(function, activation, input, packing):
-    if _check(function, packing, input=input):
-        return FALLBACKS[activation](input)
-    return torch.ops.invact.forward(input, activation, packing)[0]
+def _activate(function, activation, input, packing, bias):
+    falls_back = _check(function, packing, input=input)
+    if bias is None:
+        return FALLBACKS[activation](input) if falls_back else torch.ops.invact.forward(input, activation, packing)[0]
+    if not isinstance(bias, torch.Tensor):
+        raise TypeError(f"invact.{function}: bias must be a tensor, not {type(bias).__name__}")
+    if input.dim() == 0 or bias.shape != input.shape[-1:] or bias.device != input.device:
+        raise ValueError(f"invact.{function}: bias must have the size of input's last dimension, and its device: "
+                         f"{tuple(bias.shape)} {bias.device} beside {tuple(input.shape)} {input.device}")
+    if falls_back:
+        return FALLBACKS[activation](input + bias)
+    return torch.ops.invact.bias_forward(input, bias.to(input.dtype), activation, packing)[0]
 
 
 def _gate(function, activation, gate, up, packing):
@@ -166,26 +222,27 @@ def _gate(function, activation, gate, up, packing):
     return torch.ops.invact.gated_forward(gate, up, activation, packing)[0]
 
 
-def gelu(input, approximate="none", *, packing="bitmask"):
-    """torch.nn.functional.gelu that keeps its result and not its input for the backward."""
+def gelu(input, approximate="none", *, packing="bitmask", bias=None):
+    """torch.nn.functional.gelu that keeps its result and not its input for the backward. bias, along the last dimension, is
+    added to input first, and its gradient summed in the same kernels: of a linear layer called without its own."""
     if approximate not in ("none", "tanh"):
         raise ValueError(f"invact.gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
-    return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", input, packing)
+    return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", input, packing, bias)
 
 
-def silu(input, *, packing="bitmask"):
-    """torch.nn.functional.silu that keeps its result and not its input for the backward."""
-    return _activate("silu", "silu", input, packing)
+def silu(input, *, packing="bitmask", bias=None):
+    """torch.nn.functional.silu that keeps its result and not its input for the backward. bias: see gelu."""
+    return _activate("silu", "silu", input, packing, bias)
 
 
-def quick_gelu(input, *, packing="bitmask"):
-    """x * sigmoid(1.702 x), which keeps its result and not its input for the backward."""
-    return _activate("quick_gelu", "quick_gelu", input, packing)
+def quick_gelu(input, *, packing="bitmask", bias=None):
+    """x * sigmoid(1.702 x), which keeps its result and not its input for the backward. bias: see gelu."""
+    return _activate("quick_gelu", "quick_gelu", input, packing, bias)
 
 
-def mish(input, *, packing="bitmask"):
-    """torch.nn.functional.mish that keeps its result and not its input for the backward."""
-    return _activate("mish", "mish", input, packing)
+def mish(input, *, packing="bitmask", bias=None):
+    """torch.nn.functional.mish that keeps its result and not its input for the backward. bias: see gelu."""
+    return _activate("mish", "mish", input, packing, bias)
 
 
 def swiglu(gate, up, *, packing="bitmask"):
