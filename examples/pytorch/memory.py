@@ -51,9 +51,9 @@ def saving(model, batch):
     return tensors - sum((n + 7) // 8 for _, n, _ in sizes), tensors
 
 
-def fits(model, batch):
+def fits(model, entry, samples):
     try:
-        model(**batch).loss.backward()
+        model(**entry.batch(samples, "cuda")).loss.backward()
         model.zero_grad(set_to_none=True)
         return True
     except torch.OutOfMemoryError:
@@ -69,11 +69,11 @@ def largest_batch(model, entry, limit, guess):
     torch.cuda.set_per_process_memory_fraction(min(1.0, limit / total))
     try:
         low, high = 0, max(2, guess)
-        while fits(model, entry.batch(high, "cuda")):
+        while fits(model, entry, high):
             low, high = high, 2 * high
         while high - low > max(1, low // 64):
             middle = (low + high) // 2
-            if fits(model, entry.batch(middle, "cuda")):
+            if fits(model, entry, middle):
                 low = middle
             else:
                 high = middle
