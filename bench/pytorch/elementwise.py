@@ -141,7 +141,7 @@ class Launches:
                          for launch in schemes.LAUNCHES}
                 for forward, _ in pairs.values():
                     forward()
-                seconds = race({launch: pair[direction] for launch, pair in pairs.items()}, 7, batch_of(log2n))
+                seconds = race({launch: pair[direction] for launch, pair in pairs.items()}, 21, batch_of(log2n))
                 chosen.append(min(seconds, key=seconds.get))
             self._known[key] = chosen
         return schemes.SCHEMES[name](activation, *self._known[key])

@@ -3,11 +3,12 @@
 
     PYTHONPATH=examples/pytorch python3 examples/pytorch/memory.py [--json FILE] [--limit GIB] [--models NAME,...] [--layers N]
 
-For each model: standard, torch.compile of each layer with activation_memory_budget 0.8, and converted by invact.convert with
-either packing; what theory predicts of the last two, to the byte: a converted model keeps less by the input of each activation
-element (of QuickGELU, which is written out in the models, by its sigmoid too), of each gated unit by the gate and the activated
-gate, and more by a bit with the bitmask. With --limit the largest batch whose forward and backward fit into so many GiB, with
-the weights and their gradients, of what is eager. Exit status 77 without a GPU or without transformers.
+For each model: standard, torch.compile of each layer without and with activation_memory_budget 0.8, and converted by
+invact.convert with either packing; what theory predicts of the last two beside the standard one, to the byte: a converted model
+keeps less by the input of each activation element (of QuickGELU, which is written out in the models, by its sigmoid too), of
+each gated unit by the gate and the activated gate, and more by a bit with the bitmask. With --limit the largest batch whose
+forward and backward fit into so many GiB, with the weights and their gradients, of what is eager. Exit status 77 without a GPU
+or without transformers.
 """
 
 import sys
@@ -56,7 +57,9 @@ def fits(model, entry, samples):
         model(**entry.batch(samples, "cuda")).loss.backward()
         model.zero_grad(set_to_none=True)
         return True
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:  # out of memory, or more elements than a kernel of PyTorch's counts
+        if not isinstance(error, torch.OutOfMemoryError):
+            print(f"{entry.name}: {samples} samples: {error}", file=sys.stderr)
         model.zero_grad(set_to_none=True)
         return False
     finally:
@@ -104,6 +107,7 @@ def measure(entry, options):
         record(packing, converted)
         del converted
     if not options.no_compile:
+        record("compile", compile_layers(shared(model)))
         record("compile, budget", compile_layers(shared(model), within_budget))
     return row
 

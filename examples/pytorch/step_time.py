@@ -7,10 +7,11 @@
 For each model: standard, and converted by invact.convert with either packing; where the activation's kernels can take over a
 layer's bias, also with that (", bias"); and torch.compile of each layer, of the standard one, with activation_memory_budget 0.8
 and converted. All have the same parameters and optimizer. A round is a step of each, between events, and every variant has
-every place in a round equally often. Reported is the median time over the standard one's of the same round, and half the range
-that holds the middle half of the rounds. Exit status 77 without a GPU or without transformers.
+every place in a round equally often, after others each time. Reported is the median time over the standard one's of the same
+round, and half the range that holds the middle half of the rounds. Exit status 77 without a GPU or without transformers.
 """
 
+import random
 import statistics
 import sys
 
@@ -50,8 +51,12 @@ def race(steps, rounds):
     """Seconds of every step in every round."""
     names = list(steps)
     seconds = {name: [] for name in names}
-    for number in range(-2, -(-rounds // len(names)) * len(names)):
-        order = [names[(number + k) % len(names)] for k in range(len(names))]
+    shuffled, orders = random.Random(1), []
+    while len(orders) < rounds:
+        first = shuffled.sample(names, len(names))
+        orders += [first[k:] + first[:k] for k in range(len(names))]
+    for number in range(-2, len(orders)):
+        order = orders[number]
         events = {name: (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for name in names}
         for name in order:
             torch.cuda.synchronize()

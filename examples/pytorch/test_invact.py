@@ -21,6 +21,7 @@ except ImportError:
     sys.exit(77)
 
 import torch.distributed
+import torch.fx
 import torch.multiprocessing
 from torch import nn
 from torch.nn import functional
@@ -321,10 +322,34 @@ class Arguments(unittest.TestCase):
                 (ValueError, "bias must have", lambda: invact.gelu(x, bias=torch.zeros(5))),
                 (ValueError, "bias must have", lambda: invact.silu(torch.tensor(1.0), bias=torch.zeros(1))),
                 (TypeError, "bias must be a tensor", lambda: invact.mish(x, bias=0.5)),
+                (TypeError, "bias must be float32", lambda: invact.gelu(x, bias=torch.zeros(4, dtype=torch.int64))),
+                (ValueError, "convert: packing must be", lambda: invact.convert(nn.ReLU(), packing="bits")),
+                (ValueError, "an activation itself", lambda: invact.convert(nn.GELU())),
                 (ValueError, "up must have gate's", lambda: invact.geglu(x, x.bfloat16())),
                 (TypeError, "model must be", lambda: invact.convert("model"))):
             with self.assertRaisesRegex(error, text):
                 call()
+
+    def test_operators_do_not_read_beyond_their_tensors(self):
+        x, half = torch.randn(4, 64), torch.randn(4, 64).half()
+        y, mask = torch.ops.invact.forward(x, "gelu", "bitmask")
+        for text, call in (
+                ("bias must have", lambda: torch.ops.invact.bias_forward(x, x[0, :2], "gelu", "bitmask")),
+                ("mask must be 32 bytes", lambda: torch.ops.invact.backward(x, y, mask[:1], "gelu", "bitmask")),
+                ("mask must be 0 bytes", lambda: torch.ops.invact.backward(x, y, mask, "gelu", "mantissa_bit")),
+                ("dy must have", lambda: torch.ops.invact.backward(x[:1], y, mask, "gelu", "bitmask")),
+                ("one run of memory", lambda: torch.ops.invact.backward(x[:, :32], y[:, :32], mask[:16], "gelu", "bitmask")),
+                ("mask must be 32 bytes", lambda: torch.ops.invact.bias_backward(x, y, mask[:1], "gelu", "bitmask")),
+                ("u must have", lambda: torch.ops.invact.gated_forward(x, half, "silu", "bitmask")),
+                ("u must have", lambda: torch.ops.invact.gated_backward(x, y, x[:1], mask, "silu", "bitmask"))):
+            with self.assertRaisesRegex(ValueError, text):
+                call()
+
+    def test_forward_mode_is_refused_and_not_silently_zero(self):
+        x = torch.randn(4)
+        for function in (invact.gelu, lambda t: invact.swiglu(x, t), lambda t: invact.silu(x, bias=t)):
+            with self.assertRaisesRegex(NotImplementedError, "forward-mode"):
+                torch.func.jvp(function, (x,), (torch.ones_like(x),))
 
     def test_unknown_names_are_refused_by_the_library(self):
         with self.assertRaisesRegex(RuntimeError, "invalid argument"):
@@ -332,6 +357,8 @@ class Arguments(unittest.TestCase):
 
 
 class LlamaMLP(nn.Module):
+    __module__ = "transformers.of_a_test"  # classes of other packages are left alone
+
     def __init__(self):
         super().__init__()
         self.gate_proj, self.up_proj = nn.Linear(8, 24, bias=False), nn.Linear(8, 24, bias=False)
@@ -356,17 +383,78 @@ class Convert(unittest.TestCase):
             self.assertEqual(invact.unsaved(model, x), [])
             self.assertEqual(model.state_dict().keys(), before.state_dict().keys())
 
-    def test_warns_where_nothing_is_saved(self):
-        model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Dropout(0.1), nn.Linear(16, 8))
+    def warnings_of(self, model, **options):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            report = invact.convert(model)
-        self.assertEqual(len(report.warnings), 1)
-        self.assertIn("nothing is saved", str(caught[0].message))
-        self.assertEqual(invact.unsaved(model, torch.randn(4, 8)), ["1"])
-        cast = nn.Sequential(nn.Linear(8, 16), invact.GELU(), nn.Identity())
-        cast[2].forward = lambda y: y.bfloat16().float()
-        self.assertEqual(invact.unsaved(nn.Sequential(cast, nn.Linear(16, 8)), torch.randn(4, 8)), ["0.1"])
+            report = invact.convert(model, **options)
+        self.assertEqual([str(one.message) for one in caught], [f"invact.convert: {text}" for text in report.warnings])
+        return report.warnings
+
+    def test_warns_where_nothing_is_saved(self):
+        x = torch.randn(4, 8)
+
+        def model(*after):
+            return nn.Sequential(nn.Linear(8, 16), nn.GELU(), *after, nn.Linear(16, 8))
+
+        (text,) = self.warnings_of(model(nn.Dropout(0.1)))
+        self.assertRegex(text, r"2 \(dropout\) follows.*nothing is saved")
+        self.assertEqual(self.warnings_of(model(nn.Dropout(0.0))), [])
+        cast = nn.Identity()
+        cast.forward = lambda y: y.bfloat16().float()
+        self.assertEqual(self.warnings_of(model(cast)), [])  # cannot be seen
+        for after, expected in (((nn.Dropout(0.1),), 1), ((cast,), 1), ((nn.Identity(),), 0)):
+            self.assertEqual(len(self.warnings_of(model(*after), example=(x,))), expected)
+        self.assertEqual(len(self.warnings_of(model(nn.Dropout(0.1)), example={"input": x})), 1)
+        frozen = model()
+        frozen[2].weight.requires_grad_(False)
+        self.assertEqual(len(self.warnings_of(frozen, example=(x,))), 1)
+
+    def test_warns_of_dropout_and_casts_in_transformers(self):
+        try:
+            import transformers as t
+        except ImportError:
+            self.skipTest("skipped: no transformers")
+        tokens = torch.ones(1, 4, dtype=torch.long)
+        t5 = t.T5EncoderModel(t.T5Config(d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, vocab_size=99,
+                                         feed_forward_proj="gelu"))
+        for layer in t5.encoder.block:
+            layer.layer[1].DenseReluDense.wo.double()
+        found = self.warnings_of(copy.deepcopy(t5))
+        self.assertEqual(len(found), 2)
+        self.assertIn("may follow", found[0])
+        for layer in t5.encoder.block:
+            layer.layer[1].DenseReluDense.wo.float()
+        self.assertEqual(len(self.warnings_of(t5, example={"input_ids": tokens})), 2)
+        gpt2 = t.GPT2Model(t.GPT2Config(n_embd=16, n_layer=2, n_head=2, vocab_size=99))
+        self.assertEqual(self.warnings_of(gpt2, example={"input_ids": tokens}), [])
+
+    def test_finds_what_is_unsaved_in_one_of_several_calls_and_says_where_it_cannot_tell(self):
+        g = invact.GELU()
+        model = nn.Sequential(nn.Linear(8, 8), g, nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, 8), g, nn.Linear(8, 8))
+        before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+        self.assertEqual(invact.unsaved(model, torch.randn(4, 8, generator=torch.Generator().manual_seed(1))), ["1"])
+        self.assertTrue(all(torch.equal(before[key], value) for key, value in model.state_dict().items()))
+        self.assertTrue(torch.equal(state, torch.get_rng_state()))
+        inner = nn.Sequential(nn.Linear(8, 8), invact.GELU(), nn.Linear(8, 8))
+        outer = nn.Module()
+        outer.inner, outer.forward = inner, lambda x: checkpoint(inner, x, use_reentrant=False)
+        with self.assertWarnsRegex(UserWarning, "cannot tell of inner.1"):
+            self.assertEqual(invact.unsaved(outer, torch.randn(4, 8)), [])
+
+    def test_swaps_a_module_wherever_it_is_and_once(self):
+        g = nn.GELU()
+        model = nn.Sequential(nn.Linear(8, 8), g, nn.Linear(8, 8), g, LlamaMLP())
+        self.assertEqual([name for name, _, _ in invact.convert(model).swapped], ["1", "3", "4"])
+        self.assertIs(model[1], model[3])
+        self.assertEqual(invact.convert(model).swapped, [])
+        named = type("LlamaMLP", (LlamaMLP,), {"__module__": "my.own"})()
+        self.assertEqual([new for _, _, new in invact.convert(nn.Sequential(named)).swapped], ["SiLU"])
+
+    def test_a_converted_model_is_traced(self):
+        model = nn.Sequential(nn.Linear(8, 8), nn.GELU())
+        invact.convert(model)
+        x = torch.randn(2, 8)
+        self.assertTrue(torch.equal(torch.fx.symbolic_trace(model)(x), model(x)))
 
     def assert_like(self, model, expected, call, packing="bitmask"):
         """That a converted copy of the model, with the bias and without, computes what it does."""
@@ -420,14 +508,82 @@ class Convert(unittest.TestCase):
         model = timm.models.vision_transformer.VisionTransformer(img_size=32, patch_size=8, embed_dim=32, depth=2, num_heads=2)
         self.assert_like(model, ["GELU"] * 2, Call(arguments=(image,)))
 
-    def test_a_bias_is_left_where_something_else_is_in_its_linear_layers_place(self):
+    def fused(self):
         try:
-            import transformers as t
+            from transformers.models.bert.modeling_bert import BertConfig, BertIntermediate
         except ImportError:
             self.skipTest("skipped: no transformers")
-        model = t.BertModel(t.BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64))
-        model.encoder.layer[0].intermediate.dense = nn.Sequential(nn.Linear(32, 64))
+        torch.manual_seed(0)
+        return BertIntermediate(BertConfig(hidden_size=8, intermediate_size=16))
+
+    def test_a_bias_is_not_lost_nor_added_twice_whatever_becomes_of_its_linear_layer(self):
+        x = torch.randn(4, 8)
+
+        def replaced(model):
+            model.dense = copy.deepcopy(model.dense)
+
+        def wrapped(model):
+            model.dense = nn.Sequential(model.dense)
+
+        def put_back(model):
+            model.intermediate_act_fn = nn.GELU()
+
+        def hooked(model):
+            model.dense.register_forward_hook(lambda module, inputs, output: output + module.bias)
+
+        for change in (replaced, wrapped, put_back, hooked):
+            model = self.fused()
+            converted = copy.deepcopy(model)
+            self.assertEqual([new for _, _, new in invact.convert(converted, fuse_bias=True).swapped], ["GELU with bias"])
+            for one in (model, converted):
+                change(one)
+            self.assertTrue(torch.allclose(model(x), converted(x), atol=1e-5), change.__name__)
+        shared, plain = [self.fused(), self.fused()], [self.fused(), self.fused()]
+        for a, b in (shared, plain):
+            b.dense = a.dense
+        shared, plain = nn.ModuleList(shared), nn.ModuleList(plain)
+        self.assertEqual([new for _, _, new in invact.convert(shared, fuse_bias=True).swapped], ["GELU with bias"] * 2)
+        for a, b in zip(shared, plain):
+            self.assertTrue(torch.allclose(a(x), b(x), atol=1e-5))
+        invact.convert(plain)
+        self.assertEqual([new for _, _, new in invact.convert(plain, fuse_bias=True).swapped], ["GELU with bias"] * 2)
+        wrapped(model := self.fused())
         self.assertEqual([new for _, _, new in invact.convert(model, fuse_bias=True).swapped], ["GELU"])
+
+    def test_a_converted_model_is_saved_and_loaded_and_replicated(self):
+        try:
+            from transformers import LlamaConfig
+            from transformers.models.llama.modeling_llama import LlamaMLP
+        except ImportError:
+            self.skipTest("skipped: no transformers")
+        model = nn.Sequential(self.fused(), nn.Linear(16, 8), LlamaMLP(LlamaConfig(hidden_size=8, intermediate_size=24, num_attention_heads=2)))
+        invact.convert(model, fuse_bias=True)
+        x = torch.randn(4, 8)
+        with tempfile.TemporaryDirectory() as folder:
+            torch.save(model, f"{folder}/model.pt")
+            loaded = torch.load(f"{folder}/model.pt", weights_only=False)
+        for made in (loaded, copy.deepcopy(model)):
+            self.assertTrue(torch.equal(made(x), model(x)))
+            self.assertEqual(str(made), str(model))
+            with torch.no_grad():
+                for parameter in made.parameters():
+                    parameter.zero_()
+            self.assertEqual(made(x).abs().max().item(), 0)  # its own parameters
+        replica = model[2]._replicate_for_data_parallel()
+        self.assertIs(replica.forward.__self__, replica)
+
+    def test_a_fused_bias_under_checkpointing_and_autocast(self):
+        model = nn.Sequential(self.fused(), nn.Linear(16, 4))
+        invact.convert(model, fuse_bias=True)
+        x = torch.randn(4, 8, requires_grad=True)
+        (wanted,) = torch.autograd.grad(model(x).sum(), x)
+        (got,) = torch.autograd.grad(checkpoint(model, x, use_reentrant=False).sum(), x)
+        self.assertTrue(torch.equal(got, wanted))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = model(x)
+            y.float().sum().backward()
+        self.assertLess((x.grad - wanted).norm(), 0.03 * wanted.norm())
+        self.assertEqual({parameter.grad.dtype for parameter in model.parameters()}, {torch.float32})
 
 
 class Call:

@@ -1,7 +1,8 @@
 """Swaps the activations of a model, of Hugging Face's transformers, of timm or one's own."""
 
+import collections
 import dataclasses
-import types
+import functools
 import warnings
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from invact import modules
+from invact._library import PACKINGS
 
 # By class name, as neither library has to be there: classes of torch.nn, transformers.activations and timm.layers.
 _BY_NAME = {
@@ -22,23 +24,78 @@ _BY_NAME = {
     "SiLUActivation": modules.SiLU,
     "Swish": modules.SiLU,
     "MishActivation": modules.Mish,
+    "Mish": modules.Mish,
 }
-_LIBRARIES = ("transformers.", "timm.")
 _PACKAGES = ("torch.nn.", "transformers.activations", "timm.layers.")
-# down_proj(act_fn(gate_proj(x)) * up_proj(x)), and nothing else.
-_GATED = {"LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP", "GemmaMLP", "Gemma2MLP", "Gemma3MLP", "OlmoMLP", "Olmo2MLP",
-          "GraniteMLP", "CohereMLP", "StableLmMLP"}
+# Whose classes are known by their names.
+_LIBRARIES = ("transformers.", "timm.")
 
-# Classes whose forward calls the first attribute's linear layer and hands its result to the second's activation, and to nothing
-# else.
-_AFTER_LINEAR = {
-    ("dense", "intermediate_act_fn"): {"BertIntermediate", "RobertaIntermediate", "XLMRobertaIntermediate",
-                                       "CamembertIntermediate", "ElectraIntermediate", "DebertaV2Intermediate"},
-    ("fc1", "activation_fn"): {"ViTMLP", "ViTMAEMLP", "DeiTMLP", "ASTMLP", "CLIPMLP", "SiglipMLP", "Siglip2MLP", "SwinMLP",
-                               "PhiMLP"},
-    ("fc1", "activation"): {"Dinov2MLP"},
-    ("fc1", "act"): {"Mlp"},
+
+# Classes that take the place of a parent's, by which a converted model is copied, saved and replicated like any other. Each
+# does what its base does, with one call of invact for several of the base's.
+
+
+def _gated_forward(self, x):
+    return self.down_proj(self.invact_gate(self.gate_proj(x), self.up_proj(x)))
+
+
+def _has_plain_forward(layer):
+    """Whether calling the linear layer is a product and a bias, and nobody watches."""
+    return (isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward and "forward" not in vars(layer) and
+            layer.bias is not None and not (layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or
+                                            layer._backward_pre_hooks))
+
+
+def _fused(linear, activation, rest, self, x):
+    layer, act = getattr(self, linear), getattr(self, activation)
+    if not isinstance(act, modules._Activation) or not _has_plain_forward(layer):
+        return super(type(self), self).forward(x)
+    return rest(self, act(functional.linear(x, layer.weight), layer.bias))
+
+
+def _of_timm(self, x):
+    return self.drop2(self.fc2(self.norm(self.drop1(x))))
+
+
+# By what calls what: attribute of the linear layer, of the activation, and what follows. All take one tensor.
+_WITH_BIAS = {
+    "dense, intermediate_act_fn": (functools.partial(_fused, "dense", "intermediate_act_fn", lambda self, x: x), {
+        "BertIntermediate", "RobertaIntermediate", "XLMRobertaIntermediate", "CamembertIntermediate", "ElectraIntermediate",
+        "DebertaV2Intermediate"}),
+    "fc1, activation_fn, fc2": (functools.partial(_fused, "fc1", "activation_fn", lambda self, x: self.fc2(x)), {
+        "ViTMLP", "ViTMAEMLP", "DeiTMLP", "ASTMLP", "CLIPMLP", "SiglipMLP", "Siglip2MLP", "SwinMLP", "PhiMLP"}),
+    "fc1, activation, fc2": (functools.partial(_fused, "fc1", "activation", lambda self, x: self.fc2(x)), {"Dinov2MLP"}),
+    "fc1, act, timm": (functools.partial(_fused, "fc1", "act", _of_timm), {"Mlp"}),
 }
+_GATED = "gate_proj, up_proj, act_fn, down_proj"
+_FORWARDS = {_GATED: _gated_forward, **{name: forward for name, (forward, _) in _WITH_BIAS.items()}}
+# down_proj(act_fn(gate_proj(x)) * up_proj(x)), and nothing else.
+_GATED_CLASSES = {"LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP", "GemmaMLP", "Gemma2MLP", "Gemma3MLP", "OlmoMLP", "Olmo2MLP",
+                  "GraniteMLP", "CohereMLP", "StableLmMLP"}
+
+
+@functools.lru_cache(maxsize=None)
+def _in_place_of(base, kind):
+    """The class of that base with that forward."""
+    def forward(self, x):
+        return _FORWARDS[kind](self, x)
+
+    def reduce(self, protocol):
+        return _restored, (base, kind), self.__dict__.copy()
+
+    return type(base.__name__, (base,), {"forward": forward, "__reduce_ex__": reduce, "invact_kind": kind,
+                                         "__module__": base.__module__})
+
+
+def _restored(base, kind):
+    made = _in_place_of(base, kind)
+    return made.__new__(made)
+
+
+def _is_of(parent, classes):
+    kind = type(parent)
+    return (kind.__name__ in classes and kind.__module__.startswith(_LIBRARIES) and not hasattr(kind, "invact_kind") and
+            "forward" not in vars(parent))
 
 
 @dataclasses.dataclass
@@ -48,9 +105,7 @@ class Report:
     warnings: list = dataclasses.field(default_factory=list)
 
     def __str__(self):
-        counts = {}
-        for _, old, new in self.swapped:
-            counts[old, new] = counts.get((old, new), 0) + 1
+        counts = collections.Counter((old, new) for _, old, new in self.swapped)
         lines = [f"{count} x {old} -> {new}" for (old, new), count in counts.items()] or ["nothing swapped"]
         return "\n".join(lines + [f"warning: {text}" for text in self.warnings])
 
@@ -58,7 +113,7 @@ class Report:
 def _replacement(module, packing):
     """The module for an activation's, or None."""
     kind = type(module)
-    if not any(f"{kind.__module__}.".startswith(package) for package in _PACKAGES):
+    if not f"{kind.__module__}.".startswith(_PACKAGES):
         return None
     if isinstance(module, nn.GELU):
         return modules.GELU(module.approximate, packing=packing)
@@ -72,93 +127,113 @@ def _replacement(module, packing):
     return None if make is None else make(packing=packing)
 
 
-def _dropout_after(parent, name):
-    """What drops out between the activation and what reads it, as far as the parent's attributes tell."""
-    children = list(parent.named_children())
-    index = [child for child, _ in children].index(name)
-    following = children[index + 1] if index + 1 < len(children) else (None, None)
-    if isinstance(following[1], nn.modules.dropout._DropoutNd) and following[1].p > 0:
-        return following[0]
-    after = getattr(parent, "activation_dropout", 0)
-    p = after.p if isinstance(after, nn.Module) and hasattr(after, "p") else after
-    return "activation_dropout" if isinstance(p, (int, float)) and p > 0 else None
+def _between(parent, name):
+    """What may be between the activation and what reads it, as far as the parent's attributes tell: text, or None."""
+    def drops(module):
+        return isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
 
-
-def _gated_forward(self, x):
-    return self.down_proj(self.invact_gate(self.gate_proj(x), self.up_proj(x)))
-
-
-def _product_alone(self, x):
-    return functional.linear(x, self.weight)
-
-
-def _linear_before(parent, name):
-    """The linear layer whose bias the activation of this name can take over, or None."""
-    for (linear, activation), classes in _AFTER_LINEAR.items():
-        if activation == name and type(parent).__name__ in classes and type(parent).__module__.startswith(_LIBRARIES):
-            layer = getattr(parent, linear, None)
-            if type(layer) is nn.Linear and layer.bias is not None and not layer._forward_hooks and "forward" not in vars(layer):
-                return layer
+    children = list(parent._modules.items())
+    if isinstance(parent, nn.Sequential):
+        following = children[[child for child, _ in children].index(name) + 1:][:1]
+        return f"{following[0][0]} (dropout) follows" if following and drops(following[0][1]) else None
+    rate = getattr(parent, "activation_dropout", 0)
+    if isinstance(rate, (int, float)) and rate > 0:
+        return "activation_dropout follows"
+    for child, module in children:
+        if drops(module):
+            return f"{child} (dropout) may follow"
+    if len({module.weight.dtype for _, module in children if isinstance(module, nn.Linear)}) > 1:
+        return "a cast may follow, as linear layers are of several types"
     return None
 
 
-def convert(model, *, packing="bitmask", fuse_bias=False):
+def convert(model, *, packing="bitmask", fuse_bias=False, example=None):
     """Swaps, in place, every activation module that has a counterpart here, and in gated MLPs of known classes the product
-    too. With fuse_bias also, in MLPs of known classes, the bias of the linear layer before the activation is added, and its
-    gradient summed, by the activation's kernels: that saves reading dx again, and rounds the product before the bias is
-    added. The parameters stay where they are; wrap such a layer as a whole, not its linear layer alone, where something (FSDP)
-    gathers parameters for each wrapped module. Warns where dropout follows in the same module, which keeps a tensor of its own: nothing is saved there (see
-    unsaved() for what cannot be seen in the modules). Returns a Report."""
+    too. Returns a Report.
+
+    fuse_bias: in MLPs of known classes the bias of the linear layer before the activation is added, and its gradient summed, by the
+        activation's kernels. That saves reading dx again, and rounds the product before the bias is added. Where the layer
+        has been replaced or is watched by hooks, the MLP does what it did. Hooks set later are called as well.
+    example: arguments of one forward, a tuple or a dict. Then the warnings say where nothing is saved, as unsaved() finds out.
+        Without it they say where that may be, as a dropout or layers of several types are beside the activation."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"invact.convert: model must be a torch.nn.Module, not {type(model).__name__}")
-    report = Report()
+    if packing not in PACKINGS:
+        raise ValueError(f"invact.convert: packing must be one of {', '.join(map(repr, PACKINGS))}, not {packing!r}")
+    if _replacement(model, packing) is not None:
+        raise ValueError("invact.convert: model is an activation itself, which cannot be swapped in place: use the module of "
+                         "this package")
+    report, made = Report(), {}
     for parent_name, parent in list(model.named_modules()):
-        for name, child in list(parent.named_children()):
-            new = _replacement(child, packing)
+        for name, child in list(parent._modules.items()):
+            known = isinstance(child, modules._Activation)
+            new = child if known else made.get(child) or _replacement(child, packing)
             if new is None:
                 continue
             full = f"{parent_name}.{name}" if parent_name else name
             old = type(child).__name__
             gate = {modules.SiLU: modules.SwiGLU, modules.GELU: modules.GeGLU}.get(type(new))
-            if name == "act_fn" and type(parent).__name__ in _GATED and gate is not None:
+            if getattr(type(parent), "invact_kind", None) == _GATED and name == "act_fn":
+                continue  # converted before
+            if name == "act_fn" and gate is not None and _is_of(parent, _GATED_CLASSES):
                 approximate = (new.approximate,) if isinstance(new, modules.GELU) else ()
                 parent.invact_gate = gate(*approximate, packing=packing)
-                parent.forward = types.MethodType(_gated_forward, parent)
-                report.swapped.append((parent_name or type(parent).__name__, type(parent).__name__, gate.__name__))
+                parent.__class__ = _in_place_of(type(parent), _GATED)
+                report.swapped.append((parent_name or old, type(parent).__name__, gate.__name__))
                 continue
-            linear = _linear_before(parent, name) if fuse_bias else None
-            if linear is not None:
-                linear.forward = types.MethodType(_product_alone, linear)
-                new.linear = (linear,)  # not a child of the activation
-            setattr(parent, name, new)
-            report.swapped.append((full, old, type(new).__name__ + (" with bias" if linear is not None else "")))
-            dropout = _dropout_after(parent, name)
-            if dropout is not None:
-                report.warnings.append(f"{full}: {dropout} follows, whose result the next layer keeps in place of this one's: "
+            fused = fuse_bias and next((kind for kind, (_, classes) in _WITH_BIAS.items()
+                                        if kind.split(", ")[1] == name and _is_of(parent, classes) and
+                                        _has_plain_forward(getattr(parent, kind.split(", ")[0], None))), None)
+            if fused:
+                parent.__class__ = _in_place_of(type(parent), fused)
+            if known and not fused:
+                continue
+            made[child] = new
+            parent._modules[name] = new
+            report.swapped.append((full, old, type(new).__name__ + (" with bias" if fused else "")))
+            between = _between(parent, name) if example is None else None
+            if between is not None:
+                report.warnings.append(f"{full}: {between}, whose result the next layer then keeps in place of this one's: "
                                        "nothing is saved")
+    if example is not None:
+        arguments, keywords = ((), example) if isinstance(example, dict) else (example, {})
+        for name in unsaved(model, *arguments, **keywords):
+            report.warnings.append(f"{name}: its result is kept by nothing else for its backward, as after dropout, a cast or a "
+                                   "rescale, or before a layer that is not trained: nothing is saved")
     for text in report.warnings:
         warnings.warn(f"invact.convert: {text}", stacklevel=2)
     return report
 
 
 def unsaved(model, *arguments, **keywords):
-    """Names of the swapped modules whose result nobody else keeps for its backward, where nothing is therefore saved: after
-    dropout, a cast, a rescale or a quantisation. Runs model(*arguments, **keywords) once, with gradients."""
-    results, keepers, hooks = {}, {}, []
+    """Names of the swapped modules of whose results some are kept by nobody else for a backward, where nothing is therefore
+    saved: after dropout, a cast, a rescale or a quantisation, or before a layer that is not trained. Runs
+    model(*arguments, **keywords) once, with gradients; buffers and the state of the random generators are as before it. Warns of
+    modules of which it cannot tell, as their results are not seen to be kept at all (under activation checkpointing)."""
+    results, keepers, hooks = collections.defaultdict(list), collections.Counter(), []
 
     def pack(tensor):
         if tensor.numel():
-            keepers[tensor.untyped_storage().data_ptr()] = keepers.get(tensor.untyped_storage().data_ptr(), 0) + 1
+            keepers[tensor.untyped_storage().data_ptr()] += 1
         return tensor
 
     for name, module in model.named_modules():
         if isinstance(module, modules._Packed):
-            hooks.append(module.register_forward_hook(
-                lambda module, inputs, output, name=name: results.update({name: output})))
+            hooks.append(module.register_forward_hook(lambda module, inputs, output, name=name: results[name].append(output)))
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     try:
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            kept = model(*arguments, **keywords)  # noqa: F841: the graph, so that no storage is used twice
+        with torch.random.fork_rng(), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            kept = model(*arguments, **keywords)
     finally:
         for hook in hooks:
             hook.remove()
-    return [name for name, y in results.items() if keepers.get(y.untyped_storage().data_ptr(), 0) < 2]
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+    counts = {name: [keepers[y.untyped_storage().data_ptr()] for y in outputs if y.numel()] for name, outputs in results.items()}
+    del kept  # until here, so that no storage is used twice
+    unknown = [name for name, seen in counts.items() if 0 in seen]
+    if unknown:
+        warnings.warn(f"invact.unsaved: cannot tell of {', '.join(unknown)}: nothing is seen to be kept, as under checkpointing",
+                      stacklevel=2)
+    return [name for name, seen in counts.items() if 1 in seen]

@@ -30,12 +30,7 @@ class _WithApproximation(_Packed):
 
 
 class _Activation(_Packed):
-    """linear: none, or in a tuple, so that it is no child, the linear layer whose bias this adds (see convert)."""
-    linear = ()
-
-    @property
-    def bias(self):
-        return self.linear[0].bias if self.linear else None
+    """Called with a bias, which it adds along the last dimension first: see ops.gelu."""
 
 
 class GELU(_WithApproximation, _Activation):
@@ -44,8 +39,8 @@ class GELU(_WithApproximation, _Activation):
     def __init__(self, approximate="none", *, packing="bitmask"):
         super().__init__(approximate, packing)
 
-    def forward(self, input):
-        return ops.gelu(input, self.approximate, packing=self.packing, bias=self.bias)
+    def forward(self, input, bias=None):
+        return ops.gelu(input, self.approximate, packing=self.packing, bias=bias)
 
 
 class SiLU(_Activation):
@@ -54,8 +49,8 @@ class SiLU(_Activation):
     def __init__(self, *, packing="bitmask"):
         super().__init__(packing)
 
-    def forward(self, input):
-        return ops.silu(input, packing=self.packing, bias=self.bias)
+    def forward(self, input, bias=None):
+        return ops.silu(input, packing=self.packing, bias=bias)
 
 
 class QuickGELU(_Activation):
@@ -64,8 +59,8 @@ class QuickGELU(_Activation):
     def __init__(self, *, packing="bitmask"):
         super().__init__(packing)
 
-    def forward(self, input):
-        return ops.quick_gelu(input, packing=self.packing, bias=self.bias)
+    def forward(self, input, bias=None):
+        return ops.quick_gelu(input, packing=self.packing, bias=bias)
 
 
 class Mish(_Activation):
@@ -74,8 +69,8 @@ class Mish(_Activation):
     def __init__(self, *, packing="bitmask"):
         super().__init__(packing)
 
-    def forward(self, input):
-        return ops.mish(input, packing=self.packing, bias=self.bias)
+    def forward(self, input, bias=None):
+        return ops.mish(input, packing=self.packing, bias=bias)
 
 
 class SwiGLU(_Packed):

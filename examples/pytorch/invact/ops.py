@@ -12,6 +12,8 @@ bias_forward each row of x has bytes of its own), and none with the mantissa bit
 """
 
 import torch
+import torch.fx
+from torch.autograd import forward_ad
 from torch.nn import functional
 
 from invact._library import PACKINGS, STORAGES, bias_workspace_bytes, call
@@ -88,7 +90,26 @@ def _empty_gated_backward(dh, h, u, mask, activation, packing):
     return torch.empty_like(h), torch.empty_like(h)
 
 
+def _require(op, x, mask=None, packing=None, row_bytes=None, **others):
+    """What the functions below see to; an operator that is called by itself must not read beyond its tensors. With a mask x is
+    what a forward returned."""
+    for name, tensor in others.items():
+        if tensor.dtype != x.dtype or tensor.shape != x.shape or tensor.device != x.device:
+            raise ValueError(f"invact::{op}: {name} must have the type, shape and device of the other tensors: {tensor.dtype} "
+                             f"{tuple(tensor.shape)} {tensor.device} beside {x.dtype} {tuple(x.shape)} {x.device}")
+    if x.dtype not in STORAGES:
+        raise TypeError(f"invact::{op}: tensors must be float32, float16 or bfloat16, not {x.dtype}")
+    if mask is not None:
+        if not (x.is_contiguous() if row_bytes is not None else _is_dense(x)):
+            raise ValueError(f"invact::{op}: what the forward returned must be one run of memory, not of strides {x.stride()}")
+        size = (row_bytes if row_bytes is not None else (x.numel() + 7) // 8) if packing == "bitmask" else 0
+        if mask.dtype != torch.uint8 or mask.numel() != size or mask.device != x.device or not mask.is_contiguous():
+            raise ValueError(f"invact::{op}: mask must be {size} bytes (uint8) in one run on {x.device}, not {mask.numel()} of "
+                             f"{mask.dtype} on {mask.device}")
+
+
 def _forward(x, activation, packing):
+    _require("forward", x)
     x = _dense(x)
     y, mask = _empty_forward(x, activation, packing)
     call("forward", activation, packing, x, y, mask)
@@ -96,18 +117,25 @@ def _forward(x, activation, packing):
 
 
 def _backward(dy, y, mask, activation, packing):
+    _require("backward", y, mask, packing, dy=dy)
     dx = torch.empty_like(y)
     call("backward", activation, packing, _like(dy, y), y, mask, dx)
     return dx
 
 
 def _bias_forward(x, bias, activation, packing):
+    _require("bias_forward", x)
+    if bias.shape != x.shape[-1:] or bias.dtype != x.dtype or bias.device != x.device:
+        raise ValueError(f"invact::bias_forward: bias must have the size of x's last dimension, its type and its device: "
+                         f"{bias.dtype} {tuple(bias.shape)} {bias.device} beside {x.dtype} {tuple(x.shape)} {x.device}")
     y, mask = _empty_bias_forward(x, bias, activation, packing)
     call("forward_with_bias", activation, packing, x.contiguous(), bias.contiguous(), y, mask, size=_rows(x))
     return y, mask
 
 
 def _bias_backward(dy, y, mask, activation, packing):
+    rows, cols = _rows(y)
+    _require("bias_backward", y, mask, packing, rows * ((cols + 7) // 8), dy=dy)
     dx, dbias = _empty_bias_backward(dy, y, mask, activation, packing)
     workspace = y.new_empty(bias_workspace_bytes(*_rows(y)) if y.is_cuda else 0, dtype=torch.uint8)
     call("backward_with_bias", activation, packing, dy.contiguous(), y, mask, dx, dbias, workspace, size=_rows(y))
@@ -115,6 +143,7 @@ def _bias_backward(dy, y, mask, activation, packing):
 
 
 def _gated_forward(g, u, activation, packing):
+    _require("gated_forward", g, u=u)
     g = _dense(g)
     h, mask = _empty_gated_forward(g, u, activation, packing)
     call("gated_forward", activation, packing, g, _like(u, g), h, mask)
@@ -122,6 +151,7 @@ def _gated_forward(g, u, activation, packing):
 
 
 def _gated_backward(dh, h, u, mask, activation, packing):
+    _require("gated_backward", h, mask, packing, dh=dh, u=u)
     dg, du = torch.empty_like(h), torch.empty_like(h)
     call("gated_backward", activation, packing, _like(dh, h), h, _like(u, h), mask, dg, du)
     return dg, du
@@ -182,11 +212,19 @@ for _name in ("backward", "bias_backward", "gated_backward"):
     torch.library.register_autograd(f"invact::{_name}", _refuse)
 
 
+def _refuse_forward_mode(function, tensors):
+    """A dual number's tangent would be dropped, silently, by what is not written for it."""
+    if forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors):
+        raise NotImplementedError(f"invact.{function}: forward-mode differentiation is not supported. Use torch.nn.functional's "
+                                  "function where it is needed")
+
+
 def _check(function, packing, **tensors):
     """Whether the tensors are float64, which falls back; raises at what is no argument."""
     if packing not in PACKINGS:
         raise ValueError(f"invact.{function}: packing must be one of {', '.join(map(repr, PACKINGS))}, not {packing!r}")
     (first_name, first), *others = tensors.items()
+    _refuse_forward_mode(function, [tensor for tensor in tensors.values() if isinstance(tensor, torch.Tensor)])
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"invact.{function}: {name} must be a tensor, not {type(tensor).__name__}")
@@ -208,6 +246,9 @@ def _activate(function, activation, input, packing, bias):
         return FALLBACKS[activation](input) if falls_back else torch.ops.invact.forward(input, activation, packing)[0]
     if not isinstance(bias, torch.Tensor):
         raise TypeError(f"invact.{function}: bias must be a tensor, not {type(bias).__name__}")
+    _refuse_forward_mode(function, [bias])
+    if bias.dtype not in (*STORAGES, torch.float64):
+        raise TypeError(f"invact.{function}: bias must be float32, float16, bfloat16 or float64, not {bias.dtype}")
     if input.dim() == 0 or bias.shape != input.shape[-1:] or bias.device != input.device:
         raise ValueError(f"invact.{function}: bias must have the size of input's last dimension, and its device: "
                          f"{tuple(bias.shape)} {bias.device} beside {tuple(input.shape)} {input.device}")
@@ -222,6 +263,7 @@ def _gate(function, activation, gate, up, packing):
     return torch.ops.invact.gated_forward(gate, up, activation, packing)[0]
 
 
+@torch.fx.wrap
 def gelu(input, approximate="none", *, packing="bitmask", bias=None):
     """torch.nn.functional.gelu that keeps its result and not its input for the backward. bias, along the last dimension, is
     added to input first, and its gradient summed in the same kernels: of a linear layer called without its own."""
@@ -230,26 +272,31 @@ def gelu(input, approximate="none", *, packing="bitmask", bias=None):
     return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", input, packing, bias)
 
 
+@torch.fx.wrap
 def silu(input, *, packing="bitmask", bias=None):
     """torch.nn.functional.silu that keeps its result and not its input for the backward. bias: see gelu."""
     return _activate("silu", "silu", input, packing, bias)
 
 
+@torch.fx.wrap
 def quick_gelu(input, *, packing="bitmask", bias=None):
     """x * sigmoid(1.702 x), which keeps its result and not its input for the backward. bias: see gelu."""
     return _activate("quick_gelu", "quick_gelu", input, packing, bias)
 
 
+@torch.fx.wrap
 def mish(input, *, packing="bitmask", bias=None):
     """torch.nn.functional.mish that keeps its result and not its input for the backward. bias: see gelu."""
     return _activate("mish", "mish", input, packing, bias)
 
 
+@torch.fx.wrap
 def swiglu(gate, up, *, packing="bitmask"):
     """silu(gate) * up, which keeps its result and up, and not gate."""
     return _gate("swiglu", "silu", gate, up, packing)
 
 
+@torch.fx.wrap
 def geglu(gate, up, approximate="none", *, packing="bitmask"):
     """gelu(gate) * up, which keeps its result and up, and not gate."""
     if approximate not in ("none", "tanh"):
