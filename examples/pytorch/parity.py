@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Whether training with invact's activations comes to what training with PyTorch's does, as a statistical test says.
 
-    PYTHONPATH=examples/pytorch python3 examples/pytorch/parity.py [--json FILE] [--plot FILE] [--seeds N] [--steps N] [--text DIR]
+    PYTHONPATH=examples/pytorch python3 examples/pytorch/parity.py [--json FILE] [--plot FILE] [--seeds N] [--steps N]
+                                                                [--text DIR]
 
 Two models from scratch on text: a GPT that predicts the next byte, and a BERT-like classifier, which as BERT does has two tasks at
-once: to tell which kind of file 128 bytes are from, and to fill in the 15 % of them that are masked. In float32 and under autocast to bfloat16, each with PyTorch's GELU, with either packing, and as the control
-with a gradient that is a step function of one bit, the best one for x ~ N(0, 1) (FewBit's scheme, arXiv 2202.00441). All seeds
+once: to tell which kind of file 128 bytes are from, and to fill in the 15 % of them that are masked. In float32 and under
+autocast to bfloat16, each with PyTorch's GELU, with either packing, and as the control with a gradient that is a step function of
+one bit, the best one for x ~ N(0, 1) (FewBit's scheme, arXiv 2202.00441). All seeds
 of a variant train at once, as one batched product; a seed has the same initialisation and data in every variant.
 
 The margin of equivalence is fixed before: a quarter of the control's effect, measured in a pilot of other seeds. Two one-sided
@@ -32,8 +34,9 @@ import invact
 
 LENGTH = 128
 KINDS = (".hpp", ".cpp", ".cu", ".cuh", ".py", ".md", ".txt")
-# Of the classifier a first run, at the GPT's rate and without masked bytes, told nothing: a control's gradient costs kinds alone no
-# more than two runs part by that differ by roundings. Rate and second task were chosen after it, on seeds of their own.
+# Of the classifier a first run, at the GPT's rate and without masked bytes, told nothing: the control's gradient costs kinds alone
+# no more than two runs part by that differ by roundings. Rate and second task were changed after it; whether they tell anything
+# is not known yet.
 LEARNING_RATES = {"gpt": 2e-3, "classifier": 1e-3}
 MASKED = 0.15
 MASK = 0  # a byte that no text has
@@ -326,14 +329,15 @@ def main():
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     data = Data(options.text, device)
+    device_name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+    sizes = {name: getattr(options, name) for name in ("seeds", "steps", "samples", "test")}
     rows = []
     for task in options.tasks.split(","):
         for dtype in options.dtypes.split(","):
             rows.append(contest(task, dtype, data, options, say))
             if options.json:
                 with open(options.json, "w") as file:
-                    json.dump({"torch": torch.__version__, "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
-                               "text": data.digest, "options": vars(options), "rows": rows}, file)
+                    json.dump({"torch": torch.__version__, "device": device_name, "text": data.digest, "options": sizes, "rows": rows}, file)
     if options.plot:
         plot(rows, options.plot)
     return 0 if all(map(passed, rows)) else 1

@@ -11,7 +11,7 @@ every place in a round equally often, after others each time. Reported is the me
 round, and half the range that holds the middle half of the rounds. Exit status 77 without a GPU or without transformers.
 """
 
-import random
+import pathlib
 import statistics
 import sys
 
@@ -19,6 +19,9 @@ import torch
 
 import invact
 from models import build, compile_layers, parser, run, shared, within_budget
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "bench/pytorch"))
+from timing import balanced_orders  # noqa: E402
 
 
 def variants(model, with_compiled):
@@ -51,10 +54,7 @@ def race(steps, rounds):
     """Seconds of every step in every round."""
     names = list(steps)
     seconds = {name: [] for name in names}
-    shuffled, orders = random.Random(1), []
-    while len(orders) < rounds:
-        first = shuffled.sample(names, len(names))
-        orders += [first[k:] + first[:k] for k in range(len(names))]
+    orders = balanced_orders(names, rounds)
     for number in range(-2, len(orders)):
         order = orders[number]
         events = {name: (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) for name in names}

@@ -15,6 +15,11 @@ FUNCTIONS = {"forward": (1, 3), "backward": (1, 4), "forward_with_bias": (2, 4),
              "gated_forward": (1, 4), "gated_backward": (1, 6)}
 
 
+def check_packing(where, packing):
+    if packing not in PACKINGS:
+        raise ValueError(f"{where}: packing must be one of {', '.join(map(repr, PACKINGS))}, not {packing!r}")
+
+
 def _find():
     """INVACT_TORCH_LIBRARY, else beside this package, else in a build folder of the repository."""
     given = os.environ.get("INVACT_TORCH_LIBRARY")
@@ -54,8 +59,8 @@ def bias_workspace_bytes(rows, cols):
 
 
 def call(function, activation, packing, *tensors, size=None):
-    """size: (rows, cols) of what takes them. Tensors as the C interface takes them, all contiguous in the same order of elements; a mask without elements is none.
-    The first says type, size and device."""
+    """Tensors as the C interface takes them, all contiguous in the same order of elements; a mask without elements is none.
+    The first says type, device and, but for what takes (rows, cols), size."""
     first = tensors[0]
     arguments = (activation.encode(), STORAGES[first.dtype].encode(), packing.encode(), *(size or (first.numel(),)),
                  *(t.data_ptr() for t in tensors))

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import typing
 import warnings
 
 import torch
@@ -10,21 +11,24 @@ from torch import nn
 from torch.nn import functional
 
 from invact import modules
-from invact._library import PACKINGS
+from invact._library import check_packing
 
 # By class name, as neither library has to be there: classes of torch.nn, transformers.activations and timm.layers.
+_TANH = functools.partial(modules.GELU, "tanh")
 _BY_NAME = {
+    "GELU": modules.GELU,
     "GELUActivation": modules.GELU,
-    "NewGELUActivation": lambda packing: modules.GELU("tanh", packing=packing),
-    "FastGELUActivation": lambda packing: modules.GELU("tanh", packing=packing),
-    "GELUTanh": lambda packing: modules.GELU("tanh", packing=packing),
-    "PytorchGELUTanh": lambda packing: modules.GELU("tanh", packing=packing),
+    "NewGELUActivation": _TANH,
+    "FastGELUActivation": _TANH,
+    "GELUTanh": _TANH,
+    "PytorchGELUTanh": _TANH,
     "QuickGELUActivation": modules.QuickGELU,
     "QuickGELU": modules.QuickGELU,
+    "SiLU": modules.SiLU,
     "SiLUActivation": modules.SiLU,
     "Swish": modules.SiLU,
-    "MishActivation": modules.Mish,
     "Mish": modules.Mish,
+    "MishActivation": modules.Mish,
 }
 _PACKAGES = ("torch.nn.", "transformers.activations", "timm.layers.")
 # Whose classes are known by their names.
@@ -46,29 +50,46 @@ def _has_plain_forward(layer):
                                             layer._backward_pre_hooks))
 
 
-def _fused(linear, activation, rest, self, x):
-    layer, act = getattr(self, linear), getattr(self, activation)
-    if not isinstance(act, modules._Activation) or not _has_plain_forward(layer):
-        return super(type(self), self).forward(x)
-    return rest(self, act(functional.linear(x, layer.weight), layer.bias))
+@dataclasses.dataclass(frozen=True)
+class _Mlp:
+    """Attributes of a linear layer and of the activation after it, what becomes of the activation's result, and the classes
+    that are so. Their forwards take one tensor."""
+    linear: str
+    activation: str
+    rest: typing.Callable
+    classes: set
+
+    def forward(self, parent, x):
+        layer, act = getattr(parent, self.linear), getattr(parent, self.activation)
+        if not isinstance(act, modules._Activation) or not _has_plain_forward(layer):
+            return super(type(parent), parent).forward(x)
+        return self.rest(parent, act(functional.linear(x, layer.weight), layer.bias))
 
 
-def _of_timm(self, x):
-    return self.drop2(self.fc2(self.norm(self.drop1(x))))
+def _itself(parent, x):
+    return x
 
 
-# By what calls what: attribute of the linear layer, of the activation, and what follows. All take one tensor.
-_WITH_BIAS = {
-    "dense, intermediate_act_fn": (functools.partial(_fused, "dense", "intermediate_act_fn", lambda self, x: x), {
+def _fc2(parent, x):
+    return parent.fc2(x)
+
+
+def _of_timm(parent, x):
+    return parent.drop2(parent.fc2(parent.norm(parent.drop1(x))))
+
+
+# By the names under which converted models are saved.
+_MLPS = {
+    "intermediate": _Mlp("dense", "intermediate_act_fn", _itself, {
         "BertIntermediate", "RobertaIntermediate", "XLMRobertaIntermediate", "CamembertIntermediate", "ElectraIntermediate",
         "DebertaV2Intermediate"}),
-    "fc1, activation_fn, fc2": (functools.partial(_fused, "fc1", "activation_fn", lambda self, x: self.fc2(x)), {
+    "mlp": _Mlp("fc1", "activation_fn", _fc2, {
         "ViTMLP", "ViTMAEMLP", "DeiTMLP", "ASTMLP", "CLIPMLP", "SiglipMLP", "Siglip2MLP", "SwinMLP", "PhiMLP"}),
-    "fc1, activation, fc2": (functools.partial(_fused, "fc1", "activation", lambda self, x: self.fc2(x)), {"Dinov2MLP"}),
-    "fc1, act, timm": (functools.partial(_fused, "fc1", "act", _of_timm), {"Mlp"}),
+    "dinov2": _Mlp("fc1", "activation", _fc2, {"Dinov2MLP"}),
+    "timm": _Mlp("fc1", "act", _of_timm, {"Mlp"}),
 }
-_GATED = "gate_proj, up_proj, act_fn, down_proj"
-_FORWARDS = {_GATED: _gated_forward, **{name: forward for name, (forward, _) in _WITH_BIAS.items()}}
+_GATED = "gated"
+_FORWARDS = {_GATED: _gated_forward, **{kind: mlp.forward for kind, mlp in _MLPS.items()}}
 # down_proj(act_fn(gate_proj(x)) * up_proj(x)), and nothing else.
 _GATED_CLASSES = {"LlamaMLP", "MistralMLP", "Qwen2MLP", "Qwen3MLP", "GemmaMLP", "Gemma2MLP", "Gemma3MLP", "OlmoMLP", "Olmo2MLP",
                   "GraniteMLP", "CohereMLP", "StableLmMLP"}
@@ -115,16 +136,18 @@ def _replacement(module, packing):
     kind = type(module)
     if not f"{kind.__module__}.".startswith(_PACKAGES):
         return None
-    if isinstance(module, nn.GELU):
-        return modules.GELU(module.approximate, packing=packing)
-    if isinstance(module, nn.SiLU):
-        return modules.SiLU(packing=packing)
-    if isinstance(module, nn.Mish):
-        return modules.Mish(packing=packing)
-    if kind.__name__ == "GELU":  # timm's
-        return modules.GELU(packing=packing)
     make = _BY_NAME.get(kind.__name__)
+    if make is modules.GELU:
+        return make(getattr(module, "approximate", "none"), packing=packing)
     return None if make is None else make(packing=packing)
+
+
+def _fusable(parent, name):
+    """The kind of MLP of which the activation of this name can add the bias of the layer before it, or None."""
+    for kind, mlp in _MLPS.items():
+        if mlp.activation == name and _is_of(parent, mlp.classes) and _has_plain_forward(getattr(parent, mlp.linear, None)):
+            return kind
+    return None
 
 
 def _between(parent, name):
@@ -158,8 +181,7 @@ def convert(model, *, packing="bitmask", fuse_bias=False, example=None):
         Without it they say where that may be, as a dropout or layers of several types are beside the activation."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"invact.convert: model must be a torch.nn.Module, not {type(model).__name__}")
-    if packing not in PACKINGS:
-        raise ValueError(f"invact.convert: packing must be one of {', '.join(map(repr, PACKINGS))}, not {packing!r}")
+    check_packing("invact.convert", packing)
     if _replacement(model, packing) is not None:
         raise ValueError("invact.convert: model is an activation itself, which cannot be swapped in place: use the module of "
                          "this package")
@@ -181,16 +203,14 @@ def convert(model, *, packing="bitmask", fuse_bias=False, example=None):
                 parent.__class__ = _in_place_of(type(parent), _GATED)
                 report.swapped.append((parent_name or old, type(parent).__name__, gate.__name__))
                 continue
-            fused = fuse_bias and next((kind for kind, (_, classes) in _WITH_BIAS.items()
-                                        if kind.split(", ")[1] == name and _is_of(parent, classes) and
-                                        _has_plain_forward(getattr(parent, kind.split(", ")[0], None))), None)
-            if fused:
+            fused = _fusable(parent, name) if fuse_bias else None
+            if fused is not None:
                 parent.__class__ = _in_place_of(type(parent), fused)
-            if known and not fused:
+            if known and fused is None:
                 continue
             made[child] = new
             parent._modules[name] = new
-            report.swapped.append((full, old, type(new).__name__ + (" with bias" if fused else "")))
+            report.swapped.append((full, old, type(new).__name__ + ("" if fused is None else " with bias")))
             between = _between(parent, name) if example is None else None
             if between is not None:
                 report.warnings.append(f"{full}: {between}, whose result the next layer then keeps in place of this one's: "

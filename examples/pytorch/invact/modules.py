@@ -3,15 +3,13 @@
 from torch import nn
 
 from invact import ops
-from invact._library import PACKINGS
+from invact._library import check_packing
 
 
 class _Packed(nn.Module):
-    def __init__(self, packing):
+    def __init__(self, *, packing="bitmask"):
         super().__init__()
-        if packing not in PACKINGS:
-            raise ValueError(f"invact.{type(self).__name__}: packing must be one of {', '.join(map(repr, PACKINGS))}, "
-                             f"not {packing!r}")
+        check_packing(f"invact.{type(self).__name__}", packing)
         self.packing = packing
 
     def extra_repr(self):
@@ -19,10 +17,9 @@ class _Packed(nn.Module):
 
 
 class _WithApproximation(_Packed):
-    def __init__(self, approximate, packing):
-        super().__init__(packing)
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"invact.{type(self).__name__}: approximate must be 'none' or 'tanh', not {approximate!r}")
+    def __init__(self, approximate="none", *, packing="bitmask"):
+        super().__init__(packing=packing)
+        ops.gelu_named(type(self).__name__, approximate)
         self.approximate = approximate
 
     def extra_repr(self):
@@ -36,18 +33,12 @@ class _Activation(_Packed):
 class GELU(_WithApproximation, _Activation):
     """torch.nn.GELU that keeps its result and not its input for the backward."""
 
-    def __init__(self, approximate="none", *, packing="bitmask"):
-        super().__init__(approximate, packing)
-
     def forward(self, input, bias=None):
         return ops.gelu(input, self.approximate, packing=self.packing, bias=bias)
 
 
 class SiLU(_Activation):
     """torch.nn.SiLU that keeps its result and not its input for the backward."""
-
-    def __init__(self, *, packing="bitmask"):
-        super().__init__(packing)
 
     def forward(self, input, bias=None):
         return ops.silu(input, packing=self.packing, bias=bias)
@@ -56,18 +47,12 @@ class SiLU(_Activation):
 class QuickGELU(_Activation):
     """x * sigmoid(1.702 x) that keeps its result and not its input for the backward."""
 
-    def __init__(self, *, packing="bitmask"):
-        super().__init__(packing)
-
     def forward(self, input, bias=None):
         return ops.quick_gelu(input, packing=self.packing, bias=bias)
 
 
 class Mish(_Activation):
     """torch.nn.Mish that keeps its result and not its input for the backward."""
-
-    def __init__(self, *, packing="bitmask"):
-        super().__init__(packing)
 
     def forward(self, input, bias=None):
         return ops.mish(input, packing=self.packing, bias=bias)
@@ -76,18 +61,12 @@ class Mish(_Activation):
 class SwiGLU(_Packed):
     """silu(gate) * up that keeps its result and up, and not gate, for the backward."""
 
-    def __init__(self, *, packing="bitmask"):
-        super().__init__(packing)
-
     def forward(self, gate, up):
         return ops.swiglu(gate, up, packing=self.packing)
 
 
 class GeGLU(_WithApproximation):
     """gelu(gate) * up that keeps its result and up, and not gate, for the backward."""
-
-    def __init__(self, approximate="none", *, packing="bitmask"):
-        super().__init__(approximate, packing)
 
     def forward(self, gate, up):
         return ops.geglu(gate, up, self.approximate, packing=self.packing)

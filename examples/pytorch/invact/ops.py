@@ -16,7 +16,7 @@ import torch.fx
 from torch.autograd import forward_ad
 from torch.nn import functional
 
-from invact._library import PACKINGS, STORAGES, bias_workspace_bytes, call
+from invact._library import STORAGES, bias_workspace_bytes, call, check_packing
 
 # What float64 falls back to, which saves the input.
 FALLBACKS = {
@@ -71,9 +71,14 @@ def _rows(x):
     return x.numel() // cols if cols else 0, cols
 
 
+def _row_bytes(rows, cols):
+    """Of a mask whose rows begin with a byte."""
+    return rows * ((cols + 7) // 8)
+
+
 def _empty_bias_forward(x, bias, activation, packing):
     rows, cols = _rows(x)
-    mask = x.new_empty(rows * ((cols + 7) // 8) if packing == "bitmask" else 0, dtype=torch.uint8)
+    mask = x.new_empty(_row_bytes(rows, cols) if packing == "bitmask" else 0, dtype=torch.uint8)
     return torch.empty_like(x, memory_format=torch.contiguous_format), mask
 
 
@@ -82,21 +87,27 @@ def _empty_bias_backward(dy, y, mask, activation, packing):
 
 
 def _empty_gated_forward(g, u, activation, packing):
-    g = _dense(g)
-    return torch.empty_like(g), _mask(g, packing)
+    return _empty_forward(g, activation, packing)
 
 
 def _empty_gated_backward(dh, h, u, mask, activation, packing):
     return torch.empty_like(h), torch.empty_like(h)
 
 
-def _require(op, x, mask=None, packing=None, row_bytes=None, **others):
-    """What the functions below see to; an operator that is called by itself must not read beyond its tensors. With a mask x is
-    what a forward returned."""
-    for name, tensor in others.items():
-        if tensor.dtype != x.dtype or tensor.shape != x.shape or tensor.device != x.device:
-            raise ValueError(f"invact::{op}: {name} must have the type, shape and device of the other tensors: {tensor.dtype} "
-                             f"{tuple(tensor.shape)} {tensor.device} beside {x.dtype} {tuple(x.shape)} {x.device}")
+def _check_alike(where, **tensors):
+    """That all have the first one's type, shape and device."""
+    (first_name, first), *others = tensors.items()
+    for name, tensor in others:
+        if tensor.dtype != first.dtype or tensor.shape != first.shape or tensor.device != first.device:
+            raise ValueError(f"{where}: {name} must have {first_name}'s type, shape and device: {tensor.dtype} "
+                             f"{tuple(tensor.shape)} {tensor.device} beside {first.dtype} {tuple(first.shape)} {first.device}")
+
+
+def _require(op, mask=None, packing=None, row_bytes=None, **tensors):
+    """What the functions below see to; an operator that is called by itself must not read beyond its tensors. With a mask the
+    first tensor is what a forward returned, with row_bytes one of bias_forward's."""
+    _check_alike(f"invact::{op}", **tensors)
+    x = next(iter(tensors.values()))
     if x.dtype not in STORAGES:
         raise TypeError(f"invact::{op}: tensors must be float32, float16 or bfloat16, not {x.dtype}")
     if mask is not None:
@@ -109,7 +120,7 @@ def _require(op, x, mask=None, packing=None, row_bytes=None, **others):
 
 
 def _forward(x, activation, packing):
-    _require("forward", x)
+    _require("forward", x=x)
     x = _dense(x)
     y, mask = _empty_forward(x, activation, packing)
     call("forward", activation, packing, x, y, mask)
@@ -117,14 +128,14 @@ def _forward(x, activation, packing):
 
 
 def _backward(dy, y, mask, activation, packing):
-    _require("backward", y, mask, packing, dy=dy)
+    _require("backward", mask, packing, y=y, dy=dy)
     dx = torch.empty_like(y)
     call("backward", activation, packing, _like(dy, y), y, mask, dx)
     return dx
 
 
 def _bias_forward(x, bias, activation, packing):
-    _require("bias_forward", x)
+    _require("bias_forward", x=x)
     if bias.shape != x.shape[-1:] or bias.dtype != x.dtype or bias.device != x.device:
         raise ValueError(f"invact::bias_forward: bias must have the size of x's last dimension, its type and its device: "
                          f"{bias.dtype} {tuple(bias.shape)} {bias.device} beside {x.dtype} {tuple(x.shape)} {x.device}")
@@ -135,15 +146,15 @@ def _bias_forward(x, bias, activation, packing):
 
 def _bias_backward(dy, y, mask, activation, packing):
     rows, cols = _rows(y)
-    _require("bias_backward", y, mask, packing, rows * ((cols + 7) // 8), dy=dy)
+    _require("bias_backward", mask, packing, _row_bytes(rows, cols), y=y, dy=dy)
     dx, dbias = _empty_bias_backward(dy, y, mask, activation, packing)
-    workspace = y.new_empty(bias_workspace_bytes(*_rows(y)) if y.is_cuda else 0, dtype=torch.uint8)
-    call("backward_with_bias", activation, packing, dy.contiguous(), y, mask, dx, dbias, workspace, size=_rows(y))
+    workspace = y.new_empty(bias_workspace_bytes(rows, cols) if y.is_cuda else 0, dtype=torch.uint8)
+    call("backward_with_bias", activation, packing, dy.contiguous(), y, mask, dx, dbias, workspace, size=(rows, cols))
     return dx, dbias
 
 
 def _gated_forward(g, u, activation, packing):
-    _require("gated_forward", g, u=u)
+    _require("gated_forward", g=g, u=u)
     g = _dense(g)
     h, mask = _empty_gated_forward(g, u, activation, packing)
     call("gated_forward", activation, packing, g, _like(u, g), h, mask)
@@ -151,7 +162,7 @@ def _gated_forward(g, u, activation, packing):
 
 
 def _gated_backward(dh, h, u, mask, activation, packing):
-    _require("gated_backward", h, mask, packing, dh=dh, u=u)
+    _require("gated_backward", mask, packing, h=h, dh=dh, u=u)
     dg, du = torch.empty_like(h), torch.empty_like(h)
     call("gated_backward", activation, packing, _like(dh, h), h, _like(u, h), mask, dg, du)
     return dg, du
@@ -178,15 +189,14 @@ def _differentiate(ctx, dy, _):
 
 
 def _keep_with_bias(ctx, inputs, output):
-    _, bias, ctx.activation, ctx.packing = inputs
-    ctx.bias_dtype = bias.dtype
+    _, _, ctx.activation, ctx.packing = inputs
     ctx.save_for_backward(*output)
 
 
 def _differentiate_with_bias(ctx, dy, _):
     y, mask = ctx.saved_tensors
     dx, dbias = torch.ops.invact.bias_backward(dy, y, mask, ctx.activation, ctx.packing)
-    return dx, dbias.to(ctx.bias_dtype), None, None
+    return dx, dbias.to(y.dtype), None, None
 
 
 def _keep_gated(ctx, inputs, output):
@@ -221,9 +231,7 @@ def _refuse_forward_mode(function, tensors):
 
 def _check(function, packing, **tensors):
     """Whether the tensors are float64, which falls back; raises at what is no argument."""
-    if packing not in PACKINGS:
-        raise ValueError(f"invact.{function}: packing must be one of {', '.join(map(repr, PACKINGS))}, not {packing!r}")
-    (first_name, first), *others = tensors.items()
+    check_packing(f"invact.{function}", packing)
     _refuse_forward_mode(function, [tensor for tensor in tensors.values() if isinstance(tensor, torch.Tensor)])
     for name, tensor in tensors.items():
         if not isinstance(tensor, torch.Tensor):
@@ -232,12 +240,8 @@ def _check(function, packing, **tensors):
             raise TypeError(f"invact.{function}: {name} must be float32, float16, bfloat16 or float64, not {tensor.dtype}")
         if tensor.device.type not in ("cpu", "cuda", "meta"):
             raise TypeError(f"invact.{function}: {name} must be on the CPU or a CUDA device, not on {tensor.device}")
-    for name, tensor in others:
-        if tensor.dtype != first.dtype or tensor.shape != first.shape or tensor.device != first.device:
-            raise ValueError(f"invact.{function}: {name} must have {first_name}'s type, shape and device: "
-                             f"{tensor.dtype} {tuple(tensor.shape)} {tensor.device} beside {first.dtype} "
-                             f"{tuple(first.shape)} {first.device}")
-    return first.dtype == torch.float64
+    _check_alike(f"invact.{function}", **tensors)
+    return next(iter(tensors.values())).dtype == torch.float64
 
 
 def _activate(function, activation, input, packing, bias):
@@ -263,13 +267,18 @@ def _gate(function, activation, gate, up, packing):
     return torch.ops.invact.gated_forward(gate, up, activation, packing)[0]
 
 
+def gelu_named(function, approximate):
+    """Which of the activations GELU with that approximation is."""
+    if approximate not in ("none", "tanh"):
+        raise ValueError(f"invact.{function}: approximate must be 'none' or 'tanh', not {approximate!r}")
+    return "gelu" if approximate == "none" else "gelu_tanh"
+
+
 @torch.fx.wrap
 def gelu(input, approximate="none", *, packing="bitmask", bias=None):
     """torch.nn.functional.gelu that keeps its result and not its input for the backward. bias, along the last dimension, is
     added to input first, and its gradient summed in the same kernels: of a linear layer called without its own."""
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"invact.gelu: approximate must be 'none' or 'tanh', not {approximate!r}")
-    return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", input, packing, bias)
+    return _activate("gelu", gelu_named("gelu", approximate), input, packing, bias)
 
 
 @torch.fx.wrap
@@ -299,6 +308,4 @@ def swiglu(gate, up, *, packing="bitmask"):
 @torch.fx.wrap
 def geglu(gate, up, approximate="none", *, packing="bitmask"):
     """gelu(gate) * up, which keeps its result and up, and not gate."""
-    if approximate not in ("none", "tanh"):
-        raise ValueError(f"invact.geglu: approximate must be 'none' or 'tanh', not {approximate!r}")
-    return _gate("geglu", "gelu" if approximate == "none" else "gelu_tanh", gate, up, packing)
+    return _gate("geglu", gelu_named("geglu", approximate), gate, up, packing)
