@@ -108,9 +108,9 @@ def run(options, measure, line):
             rows.append(measure(entry, options))
             torch.cuda.empty_cache()
             print(f"{entry.name}: {line(rows[-1])}", flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}, file, indent=1)
+            if options.json:
+                with open(options.json, "w") as file:
+                    json.dump({"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "rows": rows}, file, indent=1)
     return 0
 
 

@@ -1,8 +1,8 @@
 // The device-wide kernels over the rows of matrices.
 //
 // A block works on a strip of columns, blockDim.x fragments of N elements wide, and on a band of rows, blockDim.y
-// rows at a time. Blocks that follow one another have neighbouring strips of one band, then the next band: they read
-// rows from end to end. A thread keeps its columns. Like the kernels of a run, it loads the fragments of `Rows` rows
+// rows at a time. Blocks of neighbouring numbers have neighbouring strips of one band, then of the next: together they
+// read rows from end to end. A thread keeps its columns. Like the kernels of a run, it loads the fragments of `Rows` rows
 // before it uses the first; what is left of a band, and a fragment that is not whole, goes row by row.
 #pragma once
 
@@ -30,7 +30,7 @@ struct row_layout {
   }
 };
 
-// Where a thread works: blockIdx.x counts strips, and then bands; blockIdx.y and .z groups.
+// Where a thread works: block_index() counts strips, and then bands; blockIdx.z and .y groups, from the last.
 template <int N>
 struct thread_place {
   int64 group;
