@@ -24,7 +24,10 @@ import torch.distributed
 import torch.fx
 import torch.multiprocessing
 from torch import nn
+from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
+from torch.testing._internal.two_tensor import TwoTensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import invact
@@ -232,6 +235,43 @@ class Mechanisms(unittest.TestCase):
                                   ("backward", (u.detach(), y.detach(), mask, "gelu", packing)),
                                   ("gated_backward", (u.detach(), y.detach(), u.detach(), mask, "silu", packing))):
                 torch.library.opcheck(getattr(torch.ops.invact, op).default, arguments)
+
+    def test_calls_that_go_past_the_dispatcher_are_those_that_do_not(self):
+        class Log(TorchDispatchMode):
+            def __init__(self):
+                super().__init__()
+                self.seen = []
+
+            def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+                self.seen.append(str(function))
+                return function(*arguments, **(keywords or {}))
+
+        for device, packing in self.each():
+            x, u = inputs(torch.float32, device, 5, 7), inputs(torch.float32, device, 5, 7, seed=1)
+            for name, function, tensors in (("", lambda t: invact.gelu(t, packing=packing), [x]),
+                                            ("bias_", lambda t, b: invact.gelu(t, packing=packing, bias=b), [x, u[0]]),
+                                            ("gated_", lambda t, b: invact.swiglu(t, b, packing=packing), [x, u])):
+                self.assertEqual(type(function(*(t.clone().requires_grad_() for t in tensors)).grad_fn).__name__, "InvertedBackward")
+                plain = gradients(function, *tensors)
+                log = Log()
+                with log:
+                    seen = gradients(function, *tensors)
+                self.assert_same(seen, plain)
+                for direction in ("forward", "backward"):
+                    self.assertIn(f"invact.{name}{direction}.default", log.seen)
+                # What records must find an operator, not the result of one call.
+                traced = make_fx(lambda *t: gradients(function, *t))(*tensors)
+                self.assert_same(traced(*(2 * t for t in tensors)), gradients(function, *(2 * t for t in tensors)))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    traced = torch.jit.trace(function, tuple(tensors))
+                self.assert_same([traced(*(2 * t for t in tensors))], [function(*(2 * t for t in tensors))])
+                self.assertIn(f"invact::{name}forward", str(traced.graph))
+                both = function(*(TwoTensor(t, 2 * t) for t in tensors))
+                self.assert_same([both.a, both.b], [function(*tensors), function(*(2 * t for t in tensors))])
+                stacked = torch.func.vmap(function)(*(torch.stack([t, 2 * t]) for t in tensors))
+                self.assert_same(stacked, [function(*tensors), function(*(2 * t for t in tensors))])
+                self.assertEqual(function(*(t.to("meta") for t in tensors)).device.type, "meta")
 
     def test_compiled_without_a_graph_break(self):
         for device, packing in self.each():

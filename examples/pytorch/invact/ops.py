@@ -13,6 +13,7 @@ bias_forward each row of x has bytes of its own), and none with the mantissa bit
 
 import torch
 import torch.fx
+import torch.jit
 from torch.autograd import forward_ad
 from torch.nn import functional
 
@@ -168,14 +169,30 @@ def _gated_backward(dh, h, u, mask, activation, packing):
     return dg, du
 
 
-for _name, _run, _fake in (("forward", _forward, _empty_forward), ("backward", _backward, _empty_backward),
-                           ("bias_forward", _bias_forward, _empty_bias_forward),
-                           ("bias_backward", _bias_backward, _empty_bias_backward),
-                           ("gated_forward", _gated_forward, _empty_gated_forward),
-                           ("gated_backward", _gated_backward, _empty_gated_backward)):
+_IMPLEMENTATIONS = {"forward": (_forward, _empty_forward), "backward": (_backward, _empty_backward),
+                    "bias_forward": (_bias_forward, _empty_bias_forward), "bias_backward": (_bias_backward, _empty_bias_backward),
+                    "gated_forward": (_gated_forward, _empty_gated_forward),
+                    "gated_backward": (_gated_backward, _empty_gated_backward)}
+for _name, (_implementation, _fake) in _IMPLEMENTATIONS.items():
     for _device in ("CPU", "CUDA"):
-        _definitions.impl(_name, _run, _device)
+        _definitions.impl(_name, _implementation, _device)
     torch.library.register_fake(f"invact::{_name}", _fake)
+
+
+def _is_plain(*tensors):
+    """Whether these are tensors of CPU or GPU, and neither a compiler, a tracer, a mode nor a transform is at work, so that nothing
+    but autograd needs to know of a call. From Python to Python through the dispatcher a call takes some 40 us longer, more than a
+    layer of a small model has the GPU do meanwhile."""
+    return (not torch.compiler.is_compiling() and all(type(t) in (torch.Tensor, torch.nn.Parameter) for t in tensors) and
+            all(t.is_cuda or t.is_cpu for t in tensors) and torch._C._len_torch_dispatch_stack() == 0 and
+            not torch._C._are_functorch_transforms_active() and not torch.jit.is_tracing())
+
+
+def _run(name, tensors, activation, packing):
+    """An operator of which no gradient is wanted, or which refuses one."""
+    if _is_plain(*tensors) and not torch.is_grad_enabled():
+        return _IMPLEMENTATIONS[name][0](*tensors, activation, packing)
+    return getattr(torch.ops.invact, name)(*tensors, activation, packing)
 
 
 def _keep(ctx, inputs, output):
@@ -185,7 +202,7 @@ def _keep(ctx, inputs, output):
 
 def _differentiate(ctx, dy, _):
     y, mask = ctx.saved_tensors
-    return torch.ops.invact.backward(dy, y, mask, ctx.activation, ctx.packing), None, None
+    return _run("backward", (dy, y, mask), ctx.activation, ctx.packing), None, None
 
 
 def _keep_with_bias(ctx, inputs, output):
@@ -195,7 +212,7 @@ def _keep_with_bias(ctx, inputs, output):
 
 def _differentiate_with_bias(ctx, dy, _):
     y, mask = ctx.saved_tensors
-    dx, dbias = torch.ops.invact.bias_backward(dy, y, mask, ctx.activation, ctx.packing)
+    dx, dbias = _run("bias_backward", (dy, y, mask), ctx.activation, ctx.packing)
     return dx, dbias.to(y.dtype), None, None
 
 
@@ -207,7 +224,7 @@ def _keep_gated(ctx, inputs, output):
 
 def _differentiate_gated(ctx, dh, _):
     h, u, mask = ctx.saved_tensors
-    return (*torch.ops.invact.gated_backward(dh, h, u, mask, ctx.activation, ctx.packing), None, None)
+    return (*_run("gated_backward", (dh, h, u, mask), ctx.activation, ctx.packing), None, None)
 
 
 def _refuse(ctx, *_):
@@ -215,11 +232,33 @@ def _refuse(ctx, *_):
                        "y has. Use torch.nn.functional's function where second derivatives are needed")
 
 
-torch.library.register_autograd("invact::forward", _differentiate, setup_context=_keep)
-torch.library.register_autograd("invact::bias_forward", _differentiate_with_bias, setup_context=_keep_with_bias)
-torch.library.register_autograd("invact::gated_forward", _differentiate_gated, setup_context=_keep_gated)
+_AUTOGRAD = {"forward": (_keep, _differentiate), "bias_forward": (_keep_with_bias, _differentiate_with_bias),
+             "gated_forward": (_keep_gated, _differentiate_gated)}
+for _name, (_setup, _differentiation) in _AUTOGRAD.items():
+    torch.library.register_autograd(f"invact::{_name}", _differentiation, setup_context=_setup)
 for _name in ("backward", "bias_backward", "gated_backward"):
     torch.library.register_autograd(f"invact::{_name}", _refuse)
+
+
+class Inverted(torch.autograd.Function):
+    """The autograd of an operator that is called without the dispatcher; what it returns but the mask."""
+
+    @staticmethod
+    def forward(ctx, name, *inputs):
+        ctx.operator = name
+        output = _IMPLEMENTATIONS[name][0](*inputs)
+        _AUTOGRAD[name][0](ctx, inputs, output)
+        return output[0]
+
+    @staticmethod
+    def backward(ctx, dy):
+        return None, *_AUTOGRAD[ctx.operator][1](ctx, dy, None)
+
+
+def _apply(name, tensors, activation, packing):
+    if _is_plain(*tensors):
+        return Inverted.apply(name, *tensors, activation, packing)
+    return getattr(torch.ops.invact, name)(*tensors, activation, packing)[0]
 
 
 def _refuse_forward_mode(function, tensors):
@@ -247,7 +286,7 @@ def _check(function, packing, **tensors):
 def _activate(function, activation, input, packing, bias):
     falls_back = _check(function, packing, input=input)
     if bias is None:
-        return FALLBACKS[activation](input) if falls_back else torch.ops.invact.forward(input, activation, packing)[0]
+        return FALLBACKS[activation](input) if falls_back else _apply("forward", (input,), activation, packing)
     if not isinstance(bias, torch.Tensor):
         raise TypeError(f"invact.{function}: bias must be a tensor, not {type(bias).__name__}")
     _refuse_forward_mode(function, [bias])
@@ -258,13 +297,13 @@ def _activate(function, activation, input, packing, bias):
                          f"{tuple(bias.shape)} {bias.device} beside {tuple(input.shape)} {input.device}")
     if falls_back:
         return FALLBACKS[activation](input + bias)
-    return torch.ops.invact.bias_forward(input, bias.to(input.dtype), activation, packing)[0]
+    return _apply("bias_forward", (input, bias.to(input.dtype)), activation, packing)
 
 
 def _gate(function, activation, gate, up, packing):
     if _check(function, packing, gate=gate, up=up):
         return FALLBACKS[activation](gate) * up
-    return torch.ops.invact.gated_forward(gate, up, activation, packing)[0]
+    return _apply("gated_forward", (gate, up), activation, packing)
 
 
 def gelu_named(function, approximate):
