@@ -61,7 +61,7 @@ def memory_and_time(data, path):
     handles = [pyplot.Line2D([], [], linestyle="", marker="o", color=color, label=named(name)) for name, color in colors.items()]
     handles += [pyplot.Line2D([], [], linestyle="", marker=marker, color="k", label=model) for model, marker in markers.items()]
     handles.append(pyplot.Line2D([], [], linestyle="", marker="o", color="k", markerfacecolor="none", label="hollow: SiLU"))
-    axes[0][-1].legend(handles=handles, fontsize=7)
+    axes[0][-1].legend(handles=handles, fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5))
     save(figure, path, "blocks")
 
 
