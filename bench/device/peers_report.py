@@ -159,6 +159,11 @@ def targets(data):
         value = small[worst]["over_memcpy_us"]
         lines += [f"A node of a graph, up to 2^{SMALL} elements, over a memcpy node of the same bytes, at most {NODE_US} µs: highest "
                   f"{value:.2f} µs ({worst.removeprefix('n/')}): {'met' if value <= NODE_US else '**NOT met**'}.", ""]
+    if data.agreement:
+        parts = [row for row in data.agreement["parts"].values() if row["within own"] is not None]
+        all_, own, largest = (sum(row[key] for row in parts) for key in ("figures", "within own", "within largest"))
+        lines += [f"Two runs on one machine agree: of {all_} figures {largest} to the largest ± of their part, {own} to their own: "
+                  f"{'met' if own == all_ else '**NOT met**'} of", "each by itself.", ""]
     return lines
 
 
@@ -181,11 +186,21 @@ def contest_table(rows, base, label):
                    *(with_spread(ratios(row, base, name)) for name in names)] for row in rows])
 
 
+def l2(data):
+    """What a contestant finds in L2."""
+    if data.peers.get("empties_l2"):
+        return ["Each turn begins with an L2 that holds none of its tensors."]
+    return ["Turns follow one another on the same tensors, so that each finds in L2 what the one before has left: the end of x or",
+            "dy, where a kernel begins that goes from the end on."]
+
+
 def elementwise(data):
     lines = ["## Elementwise", "",
              "PyTorch eager's time over that of each. `compile, y again` is the backward of torch.compile where its memory budget",
              "has it write y again, for the next layer, and `recompute` a Triton kernel that does so; that, `Triton, saves x` and",
-             "the papers' schemes are bench/pytorch/schemes.py, every kernel with the fastest of seven launches at the nearest of three sizes.", ""]
+             "the papers' schemes are bench/pytorch/schemes.py, every kernel with the fastest of seven launches at the nearest of "
+             f"{len({launch['log2n'] for launch in data.peers['launches']})} sizes.", *l2(data), "None of PyTorch's operators takes FP8."
+             , ""]
     for log2n in (LARGE, 24, 20, 10):
         rows = [row for direction in DIRECTIONS for row in data.rows("elementwise", log2n=log2n, direction=direction)]
         if rows:
@@ -285,8 +300,10 @@ def roofline(data):
 
 def agreement(data, other):
     """How far two runs agree, by part: figures of both, those that are no further apart than their own ± of both runs, those
-    no further than the largest ± of the part in both, and how far apart they are. Of the scaling, which is measured
-    once, how far alone."""
+    no further than the largest ± of the part in both, and how far apart they are. Of a scaling that was measured once, how far
+    alone."""
+    if data.context["gpu"] != other.context["gpu"] or data.context.get("uuid") != other.context.get("uuid"):
+        raise SystemExit(f"--against: that run is of another GPU: {other.context['gpu']} {other.context.get('uuid', '')}")
     theirs, own, second = figures(other), spreads(data), spreads(other)
     by_part = {}
     for key, values in figures(data).items():
@@ -296,11 +313,21 @@ def agreement(data, other):
             largest = own[part][2] * middle(values) + second[part][2] * middle(theirs[key])
             by_part.setdefault(part, []).append(
                 (apart / middle(theirs[key]), apart <= spread(values) + spread(theirs[key]), apart <= largest))
-    by_part["scaling"] = [(abs(row["us"] / other.scaling[name]["us"] - 1), None, None) for name, row in data.scaling.items()
-                          if name in other.scaling]
+    both = {name: (row, other.scaling[name]) for name, row in data.scaling.items() if name in other.scaling}
+    has_passes = all("spread" in row for pair in both.values() for row in pair)
+    largest = sum(max((pair[which]["spread"] for pair in both.values()), default=0) for which in (0, 1)) if has_passes else 0
+    by_part["scaling"] = []
+    for ours_, theirs_ in both.values():
+        apart = abs(ours_["us"] / theirs_["us"] - 1)
+        own_ = ours_["spread"] + theirs_["spread"] if has_passes else 0
+        by_part["scaling"].append((apart, apart <= own_, apart <= largest))
+
+    def within(part, count):
+        return None if part == "scaling" and not has_passes else count
+
     return {"date": other.context["date"], "stamp": other.context["stamp"],
-            "parts": {part: {"figures": len(all_), "within own": None if part == "scaling" else sum(own for _, own, _ in all_),
-                             "within largest": None if part == "scaling" else sum(ok for _, _, ok in all_),
+            "parts": {part: {"figures": len(all_), "within own": within(part, sum(own for _, own, _ in all_)),
+                             "within largest": within(part, sum(ok for _, _, ok in all_)),
                              "median": statistics.median(apart for apart, _, _ in all_),
                              "largest": max(apart for apart, _, _ in all_)} for part, all_ in by_part.items() if all_}}
 
@@ -308,10 +335,14 @@ def agreement(data, other):
 def reproducibility(data):
     lines = ["## Spread", "",
              f"Every figure was measured in {data.peers['passes']} passes over the whole, each the median of "
-             f"{data.peers['rounds']} rounds, tensors", "allocated anew. ± is half of what they differ by; relative, by part:", ""]
+             f"{data.peers['rounds']} rounds at least,", "tensors allocated anew. ± is half of what they differ by; relative, by part:", ""]
+    all_spreads = spreads(data)
+    of_scaling = [row["spread"] for row in data.scaling.values() if "spread" in row]
+    if of_scaling:
+        all_spreads["scaling"] = (len(of_scaling), statistics.median(of_scaling), max(of_scaling))
     lines += table(["", "figures", "median ±", "largest ±"],
                    [[part, str(count), f"{100 * mid:.2f} %", f"{100 * largest:.2f} %"]
-                    for part, (count, mid, largest) in spreads(data).items()])
+                    for part, (count, mid, largest) in all_spreads.items()])
     if data.agreement is None:
         return lines
     lines += [f"Beside another run of the suite on the same machine ({data.agreement['date']}, include/ "

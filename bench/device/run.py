@@ -4,7 +4,8 @@
     bench/device/run.py [--build DIR] [--no-build] [--jobs N] [--stamp TEXT] [--results DIR] [--parts PART,...]
                         [--against FILE] [--quick]
 
-Configures (preset gpu) and builds into DIR, build/gpu if not given; then the parts, all if not given:
+Needs CMake and nvcc, to compare with PyTorch PyTorch and Triton, to plot matplotlib. Configures (preset gpu) and builds into
+DIR, build/gpu if not given; then the parts, all if not given:
 
     tests       the tests labelled gpu
     sanitizers  compute-sanitizer on some of them
@@ -19,7 +20,8 @@ stays in DIR/run.
 
 The results carry `git rev-parse HEAD:include`; where git cannot say that, --stamp is required. --quick, for
 trying it out: bfloat16 only, 10 rounds, memcheck alone of the sanitizers, of the peers one pass of few sizes without
-torch.compile, scaling and ncu, no launch policies, no gated units and no GEMMs.
+torch.compile, scaling and ncu, no launch policies, no gated units and no GEMMs; the only report is that of the kernels,
+which has what was measured of the peers.
 
 A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed or there is no stamp, 77
 without a GPU. A target that is not met is no failure: the table says so.
@@ -31,6 +33,7 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 
@@ -42,6 +45,7 @@ from steps import (ROOT, SKIPPED, Steps, benchmark, build, dram, find, gpu_tests
 
 PARTS = ("tests", "sanitizers", "peers", "gated", "kernels", "gemm")
 SANITIZER_TOOLS = ("memcheck", "racecheck", "initcheck")
+PASSES = 3
 
 
 def stamp_of(given):
@@ -60,6 +64,34 @@ def counters_of(rows):
             for name, row in rows.items()}
 
 
+def in_passes(rows):
+    """Of several measurements of the same rows the median of every counter, and half of what their times differ by, relative."""
+    joined = {}
+    for name in rows[0]:
+        passes = [row[name] for row in rows if name in row]
+        joined[name] = {counter: statistics.median(one[counter] for one in passes) for counter in passes[0]}
+        times = [one["us"] for one in passes]
+        joined[name]["spread"] = 0.5 * (max(times) - min(times)) / joined[name]["us"]
+    return joined
+
+
+def scaling_of(steps, program):
+    rows = []
+    for _ in range(PASSES):
+        counters, said = benchmark(steps, program)
+        rows.append(counters_of(counters))
+    return in_passes(rows), said
+
+
+def peers_before(results, slug, stamp):
+    """The newest peers' data there of the same GPU and include/."""
+    for path in sorted(results.glob(f"*-{slug}-peers.json"), reverse=True):
+        data = json.loads(path.read_text())
+        if data["context"]["stamp"] == stamp:
+            return data["peers"]
+    return None
+
+
 def rounded(data):
     """To six digits, which is more than any figure has."""
     return json.loads(json.dumps(data), parse_float=lambda text: float(f"{float(text):.6g}"))
@@ -67,28 +99,31 @@ def rounded(data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    every_part = ", ".join(PARTS)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/gpu", help="the build folder")
     parser.add_argument("--no-build", action="store_true", help="take the programs there as they are")
     parser.add_argument("--stamp", help="what to write for `git rev-parse HEAD:include`")
-    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results")
-    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "bench/results", help="where reports go")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {every_part}, by commas; all if not given")
     parser.add_argument("--against", type=pathlib.Path, metavar="FILE", help="the peers' data of another run")
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--quick", action="store_true", help="to try it out: less of everything")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="of the build")
     options = parser.parse_args()
     parts = options.parts.split(",")
     if set(parts) - set(PARTS):
-        parser.error(f"--parts: there are {', '.join(PARTS)}")
+        parser.error(f"--parts: there are {every_part}")
     if options.against and not options.against.is_file():
         parser.error(f"--against: no file {options.against}")
     if options.quick:
         parts = [part for part in parts if part not in ("gated", "gemm")]
+        if set(parts) <= {"peers"}:
+            parser.error("--quick leaves nothing of these --parts to report")
     nvidia_smi = find("nvidia-smi")
-    gpu = one_line(nvidia_smi, "--query-gpu=name,driver_version", "--format=csv,noheader") if nvidia_smi else None
+    gpu = one_line(nvidia_smi, "--query-gpu=name,driver_version,uuid", "--format=csv,noheader") if nvidia_smi else None
     if gpu is None:
         print("skipped: no GPU (nvidia-smi finds none)")
         return SKIPPED
-    name, driver = (part.strip() for part in gpu.split(","))
+    name, driver, uuid = (part.strip() for part in gpu.split(","))
     folder = options.build.resolve()
     logs = folder / "run"
     logs.mkdir(parents=True, exist_ok=True)
@@ -96,7 +131,7 @@ def main():
     nvcc = find("nvcc")
     release = re.search(r"release [\d.]+", subprocess.run([nvcc, "--version"], capture_output=True, text=True).stdout
                         if nvcc else "")
-    context = {"gpu": name, "driver": driver, "cuda": f"CUDA {release.group(0)}" if release else "CUDA unknown",
+    context = {"gpu": name, "uuid": uuid, "driver": driver, "cuda": f"CUDA {release.group(0)}" if release else "CUDA unknown",
                "system": f"{os.cpu_count()} cores", "date": datetime.date.today().isoformat(),
                "stamp": stamp_of(options.stamp), "quick": options.quick}
     print(f"{name}, driver {driver}, {context['cuda']}; include/ is {context['stamp']}", flush=True)
@@ -135,8 +170,8 @@ def main():
     if "peers" in parts:
         torch = steps.run("PyTorch and other peers", lambda: peers(steps, folder, ["--quick"] if options.quick else []))
         if not options.quick:
-            scaling = steps.run("scaling benchmarks", lambda: benchmark(steps, programs / "device_scaling_bench"))
-            data = {"context": context, "peers": torch, "scaling": counters_of(scaling or {}),
+            scaling = steps.run("scaling benchmarks", lambda: scaling_of(steps, programs / "device_scaling_bench"))
+            data = {"context": context, "peers": torch, "scaling": scaling or {},
                     "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
             if data["peers"] or data["scaling"]:
                 path = options.results / f"{context['date']}-{slug}-peers.json"
@@ -157,6 +192,8 @@ def main():
     if "kernels" not in parts:
         return finish()
 
+    if torch is None:
+        torch = peers_before(options.results, slug, context["stamp"])
     storages = device_report.STORAGES[:1] if options.quick else device_report.STORAGES
     few = ["--iterations=10"] if options.quick else []
     rows = steps.run("elementwise benchmarks", lambda: benchmark(

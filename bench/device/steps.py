@@ -187,7 +187,7 @@ def sanitize(steps, folder, tool):
 
 
 def benchmark(steps, program, *arguments):
-    """The rows of a Google Benchmark program by name, without what follows it (/iterations:N/manual_time)."""
+    """The rows of a Google Benchmark program by name, without what follows that (/iterations:N/manual_time)."""
     data = steps.logs / f"{program.name}.json"
     data.unlink(missing_ok=True)
     output, status = steps.command(program.name, [program, f"--benchmark_out={data}", "--benchmark_out_format=json",
@@ -221,7 +221,7 @@ def peers(steps, folder, arguments):
     data.unlink(missing_ok=True)
     library = folder / "bench/libinvact_bench_c.so"
     output, status = steps.command("peers", [sys.executable, ROOT / "bench/pytorch/peers.py", "--library", library,
-                                             "--json", data, *arguments], 900, env=dict(os.environ, PYTHONUNBUFFERED="1"))
+                                             "--json", data, *arguments], 3600, env=dict(os.environ, PYTHONUNBUFFERED="1"))
     if status == SKIPPED:
         raise Skipped(reason(output))
     if not data.exists():

@@ -1,9 +1,11 @@
 """Contestants that take turns on one stream, and what becomes of their times."""
 
-import random
+import functools
 import statistics
 
 import torch
+
+from orders import balanced_orders
 
 # Calls of one graph where a call takes a few microseconds.
 BATCH = 20
@@ -27,37 +29,39 @@ def capture(work):
     return graph.replay
 
 
-def balanced_orders(names, rounds):
-    """Orders of so many rounds at least, in which each name has each place equally often: a place sets clocks and power, and
-    what is in the cache. Of as many rounds as there are names each is the one before, one place on; then the names are
-    shuffled, so that others follow one another. The same in every run."""
-    shuffled, orders = random.Random(1), []
-    while len(orders) < rounds:
-        first = shuffled.sample(names, len(names))
-        orders += [first[k:] + first[:k] for k in range(len(names))]
-    return orders
+@functools.cache
+def _others_bytes():
+    """Twice what any GPU's L2 holds, and where their largest goes."""
+    return torch.zeros(1 << 26, dtype=torch.int32, device="cuda"), torch.zeros((), dtype=torch.int32, device="cuda")
+
+
+def empty_l2():
+    """Reads other bytes, so that a contestant does not find in L2 what the one before it has left of tensors that both work on:
+    from which end of them a kernel begins would decide how much of it is of use."""
+    others, largest = _others_bytes()
+    torch.amax(others, 0, out=largest)
 
 
 def race(contestants, iterations, batch=1, hold=1_000_000):
-    """Median seconds of one call of each, which take turns between events; `iterations` rounds, rounded up to a multiple of
-    the contestants. With batch above 1 a turn is a graph of BATCH calls. hold: cycles for which the stream is kept busy first, while the host fills
-    it, so that no launch latency is timed."""
+    """Median seconds of one call of each, which take turns between events, each with an L2 that holds none of its tensors;
+    `iterations` rounds, rounded up to whole squares of balanced_orders. With batch above 1 a turn is a graph of BATCH calls. hold:
+    cycles for which the stream is kept busy first, while the host fills it, so that no launch latency is timed."""
     works = {name: capture(work) if batch > 1 else work for name, work in contestants.items()}
     names = list(works)
     seconds = {name: [] for name in names}
     orders = balanced_orders(names, iterations)
     for number in range(-3, len(orders)):
-        events = [torch.cuda.Event(enable_timing=True) for _ in range(len(names) + 1)]
+        events = {name: [torch.cuda.Event(enable_timing=True) for _ in range(2)] for name in names}
         torch.cuda._sleep(hold)
-        order = orders[number]
-        events[0].record()
-        for name, event in zip(order, events[1:]):
+        for name in orders[number]:
+            empty_l2()
+            events[name][0].record()
             works[name]()
-            event.record()
+            events[name][1].record()
         torch.cuda.synchronize()
         if number < 0:  # warms up
             continue
-        for name, begin, end in zip(order, events, events[1:]):
+        for name, (begin, end) in events.items():
             seconds[name].append(begin.elapsed_time(end) * 1e-3 / batch)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
@@ -86,7 +90,8 @@ def by_direction(pairs, wholes, rounds, batch):
 
 def both(pair):
     def run():
-        pair[0]()
+        y = pair[0]()
         pair[1]()
+        return y  # where it is new, it is there while the backward runs: the next layer needs it
 
     return run

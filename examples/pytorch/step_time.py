@@ -24,7 +24,7 @@ import invact
 from models import build, compile_layers, parser, run, shared, within_budget
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "bench/pytorch"))
-from timing import balanced_orders  # noqa: E402
+from orders import balanced_orders  # noqa: E402
 
 HOLD = 150_000_000  # cycles, 75 ms or more
 
