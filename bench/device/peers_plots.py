@@ -32,6 +32,7 @@ def bandwidth(data, path):
             axis.set_ylim(bottom=0)
     for axis in axes[-1]:
         axis.set_xlabel("log2 n")
+        axis.set_xticks(range(10, 31, 4))
     for line in axes:
         line[0].set_ylabel("GB/s of the bytes each scheme moves")
     axes[0][0].legend(fontsize=8)

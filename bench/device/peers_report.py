@@ -194,6 +194,10 @@ def l2(data):
             "dy, where a kernel begins that goes from the end on."]
 
 
+def elementwise_name(row):
+    return f"{named(row['activation'])} {row['storage']} {row['direction']}"
+
+
 def elementwise(data):
     lines = ["## Elementwise", "",
              "PyTorch eager's time over that of each. `compile, y again` is the backward of torch.compile where its memory budget",
@@ -205,8 +209,14 @@ def elementwise(data):
         rows = [row for direction in DIRECTIONS for row in data.rows("elementwise", log2n=log2n, direction=direction)]
         if rows:
             lines += [f"### n = 2^{log2n}" + ("" if log2n > 24 else ", 20 calls in a graph"), ""]
-            lines += contest_table(rows, "eager", lambda row: f"{named(row['activation'])} {row['storage']} "
-                                                              f"{row['direction']}")
+            lines += contest_table(rows, "eager", elementwise_name)
+    rows = data.rows("elementwise", log2n=LARGE)
+    if rows:
+        names = list(dict.fromkeys(name for row in rows for name in row["us"]))
+        lines += [f"### GB/s of the bytes that each moves, n = 2^{LARGE}", "", "The plot has every size.", ""]
+        lines += table(["", *map(named, names)],
+                       [[elementwise_name(row), *(number(1e-3 * row["bytes"][name] / middle(row["us"][name]), 0)
+                                                  if name in row["us"] else "–" for name in names)] for row in rows])
     return lines
 
 
@@ -234,7 +244,8 @@ def activations(data):
         cells.append(line)
     return ["## Every activation of PyTorch", "",
             "Forward and backward of 2^28 elements by autograd: PyTorch eager's time over that of our two kernels, which write into",
-            "memory that is there. Without a bitmask: y alone tells. Softsign and tanhshrink are several kernels in PyTorch.", "", *table(["", *(f"{storage} {named(name)}" for storage in storages for name in OURS)], cells)]
+            "memory that is there. Without a bitmask: y alone tells. Softsign and tanhshrink are several kernels in PyTorch. PReLU is not",
+            "among them: its backward sums a gradient of its slope as well.", "", *table(["", *(f"{storage} {named(name)}" for storage in storages for name in OURS)], cells)]
 
 
 def blocks(data):

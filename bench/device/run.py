@@ -11,8 +11,8 @@ DIR, build/gpu if not given; then the parts, all if not given:
     sanitizers  compute-sanitizer on some of them
     peers       what there is beside it in PyTorch, and how times scale: DATE-GPU-peers.md, with its data (.json) and
                 plots (.png, by matplotlib); --against the data of another run, to say how far the two agree
-    gated       gated units: DATE-GPU-gated.md
-    kernels     elementwise kernels, by activation, shape and launch policy: DATE-GPU.md
+    gated       gated units: DATE-GPU-gated.md and .json
+    kernels     elementwise kernels, by activation, shape and launch policy: DATE-GPU.md and .json
     gemm        epilogues of GEMMs: DATE-GPU-gemm.md
 
 PyTorch and ncu are used where they are installed. Results go to RESULTS, bench/results if not given; what all printed
@@ -148,6 +148,11 @@ def main():
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         written.append(path)
 
+    def keep(suffix, data):
+        path = options.results / f"{context['date']}-{slug}{suffix}.json"
+        path.write_text(json.dumps(rounded({"context": context, **data})) + "\n", encoding="utf-8")
+        return path
+
     def report_on_peers(path):
         written.append(peers_report.write(path, options.against))
         return None, "written"
@@ -171,17 +176,16 @@ def main():
         torch = steps.run("PyTorch and other peers", lambda: peers(steps, folder, ["--quick"] if options.quick else []))
         if not options.quick:
             scaling = steps.run("scaling benchmarks", lambda: scaling_of(steps, programs / "device_scaling_bench"))
-            data = {"context": context, "peers": torch, "scaling": scaling or {},
-                    "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
+            data = {"peers": torch, "scaling": scaling or {}, "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
             if data["peers"] or data["scaling"]:
-                path = options.results / f"{context['date']}-{slug}-peers.json"
-                path.write_text(json.dumps(rounded(data)) + "\n", encoding="utf-8")
+                path = keep("-peers", data)
                 steps.run("report on peers", lambda: report_on_peers(path))
     if "gated" in parts:
         gated = steps.run("gated units", lambda: benchmark(steps, programs / "device_gated_bench"))
         gated_torch = torch or steps.run("PyTorch's gated units",
                                          lambda: peers(steps, folder, ["--parts", "gated"]))
         gated_gemm = steps.run("gated units in GEMMs", lambda: printed(steps, programs / "gated_gemm_bench", 300))
+        keep("-gated", {"kernels": counters_of(gated or {}), "PyTorch": gated_torch, "GEMMs": gated_gemm})
         write("-gated", [*head, "Written by bench/device/run.py.", "", *gated_report.report(gated, gated_torch, gated_gemm),
                          "## What ran", "", *device_report.outcomes(steps)])
     if "gemm" in parts:
@@ -209,6 +213,9 @@ def main():
                              lambda: printed(steps, programs / "device_launch_policy_bench", 120))
         figures = steps.run("ncu", lambda: dram(steps, programs / "device_elementwise_bench"))
     results = device_report.Results(rows, torch, figures)
+    keep("-quick" if options.quick else "", {
+        "kernels": counters_of(rows or {}), "shapes": counters_of(shapes or {}), "catalogue": counters_of(catalogue or {}),
+        "launch policies": policies, "ncu": {" ".join(key): values for key, values in (figures or {}).items()}})
     write("-quick" if options.quick else "",
           [device_report.report(context, steps, results, shapes, catalogue, policies, storages)])
     for line in device_report.targets(results, catalogue, storages):
