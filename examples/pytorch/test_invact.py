@@ -13,6 +13,7 @@ import sys
 import tempfile
 import unittest
 import warnings
+import weakref
 
 try:
     import torch
@@ -202,6 +203,15 @@ def bias_of(x, u, packing):
     return [t.detach() for t in torch.ops.invact.bias_forward(x, u[0], "gelu", packing)]
 
 
+class Subclass(torch.Tensor):
+    seen = set()
+
+    @classmethod
+    def __torch_function__(cls, function, types, arguments=(), keywords=None):
+        cls.seen.add(str(function))
+        return super().__torch_function__(function, types, arguments, keywords or {})
+
+
 class Mechanisms(unittest.TestCase):
     def block(self, packing, device):
         torch.manual_seed(0)
@@ -272,6 +282,55 @@ class Mechanisms(unittest.TestCase):
                 stacked = torch.func.vmap(function)(*(torch.stack([t, 2 * t]) for t in tensors))
                 self.assert_same(stacked, [function(*tensors), function(*(2 * t for t in tensors))])
                 self.assertEqual(function(*(t.to("meta") for t in tensors)).device.type, "meta")
+
+    def test_what_the_dispatcher_has_to_do_with_a_tensor_is_done(self):
+        for device, packing in self.each():
+            for function, count in ((lambda t: invact.gelu(t, packing=packing), 1),
+                                    (lambda t, b: invact.gelu(t, packing=packing, bias=b[0]), 2),
+                                    (lambda t, u: invact.swiglu(t, u, packing=packing), 2)):
+                tensors = [inputs(torch.float32, device, 4, 6, seed=seed) for seed in range(count)]
+                dy = inputs(torch.float32, device, 4, 6, seed=5)
+                y, *wanted = gradients(function, *tensors, dy=dy)
+                # A lazy negation, of every argument and of the gradient.
+                for which in range(count):
+                    negated = [torch._neg_view(-t) if k == which else t for k, t in enumerate(tensors)]
+                    self.assert_same([function(*negated)], [y])
+                self.assert_same(gradients(function, *tensors, dy=torch._neg_view(-dy))[1:], wanted)
+                # Gradients in batches, as those of a Jacobian.
+                leaves = [t.clone().requires_grad_() for t in tensors]
+                batch = torch.autograd.grad(function(*leaves), leaves, torch.stack([dy, 2 * dy]), is_grads_batched=True)
+                for got, once in zip(batch, wanted):
+                    self.assert_same(got, [once, 2 * once], 1e-6)
+                zero = torch.autograd.grad(function(*leaves), leaves, torch._efficientzerotensor((4, 6), device=device))
+                self.assertEqual([t.abs().max().item() for t in zero], [0] * count)
+                # A subclass as one of the arguments, and as the gradient.
+                for which in range(count):
+                    mixed = function(*(TwoTensor(t, t) if k == which else t for k, t in enumerate(tensors)))
+                    self.assert_same([mixed.a], [y])
+                given = torch.autograd.grad(function(*leaves), leaves, TwoTensor(dy, 2 * dy))
+                self.assert_same([t.a for t in given], wanted)
+                Subclass.seen.clear()
+                self.assertIs(type(function(*(t.as_subclass(Subclass) for t in tensors))), Subclass)
+                self.assertTrue(any(name.startswith("invact.") for name in Subclass.seen), Subclass.seen)
+                # What a hook makes of what was saved.
+                with torch.autograd.graph.saved_tensors_hooks(
+                        lambda t: t, lambda t: torch._neg_view(-t) if t.is_floating_point() else t):
+                    self.assert_same(gradients(function, *tensors, dy=dy)[1:], wanted)
+                traced = make_fx(lambda *t: function(*t), pre_dispatch=True)(*tensors)
+                self.assert_same([traced(*(2 * t for t in tensors))], [function(*(2 * t for t in tensors))])
+
+    def test_a_call_past_the_dispatcher_keeps_no_input_alive(self):
+        for device, packing in self.each():
+            x = inputs(torch.float32, device, 64).requires_grad_()
+            bias = nn.Parameter(torch.zeros(64, device=device))
+            for function in (lambda t: invact.gelu(t, packing=packing), lambda t: invact.gelu(t, packing=packing, bias=bias),
+                             lambda t: invact.swiglu(t, 2 * x, packing=packing)):
+                inner = 1 * x
+                watched = weakref.ref(inner)
+                y = function(inner)
+                del inner
+                self.assertEqual(type(y.grad_fn).__name__, "InvertedBackward")
+                self.assertIsNone(watched())
 
     def test_compiled_without_a_graph_break(self):
         for device, packing in self.each():

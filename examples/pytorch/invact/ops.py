@@ -13,7 +13,6 @@ bias_forward each row of x has bytes of its own), and none with the mantissa bit
 
 import torch
 import torch.fx
-import torch.jit
 from torch.autograd import forward_ad
 from torch.nn import functional
 
@@ -179,13 +178,28 @@ for _name, (_implementation, _fake) in _IMPLEMENTATIONS.items():
     torch.library.register_fake(f"invact::{_name}", _fake)
 
 
+def _keys(*names):
+    """The set of those dispatch keys, as a number."""
+    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.Undefined)
+    for name in names:
+        keys |= torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, name))
+    return keys.raw_repr()
+
+
+# What the dispatcher looks at of a dense tensor, one of inference mode among them, and of a thread that does nothing special.
+_KEYS_OF_TENSORS = {_keys(*names) for device in ("CPU", "CUDA") for names in (
+    (device, f"Autocast{device}", "ADInplaceOrView", f"Autograd{device}"), (device, f"Autocast{device}"))}
+_KEYS_OF_THREADS = {_keys("BackendSelect", "ADInplaceOrView"), _keys("BackendSelect")}
+
+
 def _is_plain(*tensors):
-    """Whether these are tensors of CPU or GPU, and neither a compiler, a tracer, a mode nor a transform is at work, so that nothing
-    but autograd needs to know of a call. From Python to Python through the dispatcher a call takes some 40 us longer, more than a
-    layer of a small model has the GPU do meanwhile."""
-    return (not torch.compiler.is_compiling() and all(type(t) in (torch.Tensor, torch.nn.Parameter) for t in tensors) and
-            all(t.is_cuda or t.is_cpu for t in tensors) and torch._C._len_torch_dispatch_stack() == 0 and
-            not torch._C._are_functorch_transforms_active() and not torch.jit.is_tracing())
+    """Whether the dispatcher would have nothing to do but autograd: no subclass, no lazy negation, no batch, no compiler, tracer,
+    dispatch mode or transform. From Python to Python through it a call takes some 40 us longer, more than a layer of a small model
+    has the GPU do meanwhile."""
+    return (not torch.compiler.is_compiling() and
+            torch._C._dispatch_tls_local_include_set().raw_repr() in _KEYS_OF_THREADS and
+            all(type(tensor) in (torch.Tensor, torch.nn.Parameter) and torch._C._dispatch_keys(tensor).raw_repr() in _KEYS_OF_TENSORS
+                for tensor in tensors))
 
 
 def _run(name, tensors, activation, packing):
