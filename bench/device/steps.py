@@ -187,7 +187,7 @@ def sanitize(steps, folder, tool):
 
 
 def benchmark(steps, program, *arguments):
-    """The rows of a Google Benchmark program by name, without what follows that (/iterations:N/manual_time)."""
+    """The rows of a Google Benchmark program by name, without what follows it (/iterations:N/manual_time)."""
     data = steps.logs / f"{program.name}.json"
     data.unlink(missing_ok=True)
     output, status = steps.command(program.name, [program, f"--benchmark_out={data}", "--benchmark_out_format=json",
