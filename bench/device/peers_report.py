@@ -254,7 +254,9 @@ def blocks(data):
              "among them (of `act` also its x), and at the peak of both, beyond what was there before; whether either is what is",
              "computed of the shapes. bench/pytorch/blocks.py says what the variants are: `compile, budget` of `linear_act` computes",
              "the product again, as nothing else saves memory there. (The paper reports for SiLU, over standard: plain activation",
-             "+7.30 %, Linear + SiLU +0.10 %, MLP +0.07 %, GeGLU +0.05 %, checkpointed MLP +0.79 % against +0.06 % of its own.)", ""]
+             "+7.30 %, Linear + SiLU +0.10 %, MLP +0.07 %, GeGLU +0.05 %, checkpointed MLP +0.79 % against +0.06 % of its own.)",
+             "The time is the GPU's: what the host takes to launch is hidden, of which an autograd.Function in Python, as ours are here,",
+             "takes more than PyTorch's own operators.", ""]
     for model in dict.fromkeys(row["model"] for row in data.rows("blocks")):
         lines += [f"### {model}", ""]
         cells = []
@@ -309,13 +311,20 @@ def roofline(data):
             *table(["", "", "instructions", "bytes", "issue slots", "DRAM"], cells)]
 
 
+def require_same_gpu(context, other):
+    """Of two runs that are compared."""
+    if context["gpu"] != other["gpu"] or context.get("uuid") != other.get("uuid"):
+        raise ValueError(f"that run is of another GPU: {other['gpu']} {other.get('uuid', '')}")
+
+
 def agreement(data, other):
     """How far two runs agree, by part: figures of both, those that are no further apart than their own ± of both runs, those
     no further than the largest ± of the part in both, and how far apart they are. Of a scaling that was measured once, how far
     alone."""
-    if data.context["gpu"] != other.context["gpu"] or data.context.get("uuid") != other.context.get("uuid"):
-        raise SystemExit(f"--against: that run is of another GPU: {other.context['gpu']} {other.context.get('uuid', '')}")
+    require_same_gpu(data.context, other.context)
     theirs, own, second = figures(other), spreads(data), spreads(other)
+    if not theirs.keys() & figures(data).keys():
+        raise ValueError("the two runs have no figure of peers in common")
     by_part = {}
     for key, values in figures(data).items():
         if key in theirs:
@@ -346,7 +355,8 @@ def agreement(data, other):
 def reproducibility(data):
     lines = ["## Spread", "",
              f"Every figure was measured in {data.peers['passes']} passes over the whole, each the median of "
-             f"{data.peers['rounds']} rounds at least,", "tensors allocated anew. ± is half of what they differ by; relative, by part:", ""]
+             f"{data.peers['rounds']} rounds at least,", "tensors allocated anew, but for the weights and inputs of blocks. ± is half of what they "
+             "differ by; relative, by part:", ""]
     all_spreads = spreads(data)
     of_scaling = [row["spread"] for row in data.scaling.values() if "spread" in row]
     if of_scaling:
@@ -395,11 +405,22 @@ def plots_of(path):
     return sorted(path.parent.glob(path.stem + "-*.png"))
 
 
+def read(path):
+    """What a file of run.py's has of peers; ValueError where it has none."""
+    try:
+        loaded = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot read {path}: {error}") from None
+    if not isinstance(loaded, dict) or "context" not in loaded or not (loaded.get("peers") or loaded.get("scaling")):
+        raise ValueError(f"{path} has no data of peers")
+    return loaded
+
+
 def write(path, against=None):
-    """The report of a JSON file, beside it; its path."""
-    loaded = json.loads(path.read_text())
+    """The report of a JSON file, beside it; its path. against: what read() has of another run."""
+    loaded = read(path)
     if against:
-        loaded["agreement"] = agreement(Data(loaded), Data(json.loads(against.read_text())))
+        loaded["agreement"] = agreement(Data(loaded), Data(against))
         path.write_text(json.dumps(loaded) + "\n", encoding="utf-8")
     data = Data(loaded)
     try:
@@ -415,7 +436,7 @@ def write(path, against=None):
 
 def is_current(path):
     """Whether the report beside a JSON file is what that says."""
-    return path.with_suffix(".md").read_text(encoding="utf-8") == report(Data(json.loads(path.read_text())), plots_of(path))
+    return path.with_suffix(".md").read_text(encoding="utf-8") == report(Data(read(path)), plots_of(path))
 
 
 def main():
@@ -424,11 +445,17 @@ def main():
     parser.add_argument("--against", type=pathlib.Path)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    if options.check:
-        current = is_current(options.data)
-        print(f"{options.data.with_suffix('.md')} is {'' if current else 'NOT '}what {options.data.name} says")
-        return 0 if current else 1
-    print(write(options.data, options.against))
+    try:
+        if options.check:
+            current = is_current(options.data)
+            print(f"{options.data.with_suffix('.md')} is {'' if current else 'NOT '}what {options.data.name} says")
+            return 0 if current else 1
+        if options.against and options.against.resolve() == options.data.resolve():
+            raise ValueError("--against: a run is not compared with itself")
+        print(write(options.data, options.against and read(options.against)))
+    except ValueError as error:
+        print(f"peers_report.py: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -10,7 +10,8 @@ DIR, build/gpu if not given; then the parts, all if not given:
     tests       the tests labelled gpu
     sanitizers  compute-sanitizer on some of them
     peers       what there is beside it in PyTorch, and how times scale: DATE-GPU-peers.md, with its data (.json) and
-                plots (.png, by matplotlib); --against the data of another run, to say how far the two agree
+                plots (.png, by matplotlib); --against the data of another run on the same GPU, to say how far the two
+                agree. If that is the file of the same day, its data are kept as DATE-GPU-peers-first-run.json
     gated       gated units: DATE-GPU-gated.md and .json
     kernels     elementwise kernels, by activation, shape and launch policy: DATE-GPU.md and .json
     gemm        epilogues of GEMMs: DATE-GPU-gemm.md
@@ -23,8 +24,8 @@ trying it out: bfloat16 only, 10 rounds, memcheck alone of the sanitizers, of th
 torch.compile, scaling and ncu, no launch policies, no gated units and no GEMMs; the only report is that of the kernels,
 which has what was measured of the peers.
 
-A step that fails is reported and the next one runs. Exit status: 0, 1 when a step failed or there is no stamp, 77
-without a GPU. A target that is not met is no failure: the table says so.
+A step that fails is reported and the next one runs; where nothing was measured no report is written. Exit status: 0, 1 when
+a step failed or there is no stamp, 77 without a GPU. A target that is not met is no failure: the table says so.
 """
 
 import argparse
@@ -112,12 +113,18 @@ def main():
     parts = options.parts.split(",")
     if set(parts) - set(PARTS):
         parser.error(f"--parts: there are {every_part}")
-    if options.against and not options.against.is_file():
-        parser.error(f"--against: no file {options.against}")
+    against = None
+    if options.against:
+        if options.quick or "peers" not in parts:
+            parser.error("--against: only a run of peers, and not a quick one, is compared with another")
+        try:
+            against = peers_report.read(options.against)
+        except ValueError as error:
+            parser.error(f"--against: {error}")
     if options.quick:
         parts = [part for part in parts if part not in ("gated", "gemm")]
-        if set(parts) <= {"peers"}:
-            parser.error("--quick leaves nothing of these --parts to report")
+        if not parts or "peers" in parts and "kernels" not in parts:
+            parser.error("--quick leaves nothing of these --parts to report: add kernels")
     nvidia_smi = find("nvidia-smi")
     gpu = one_line(nvidia_smi, "--query-gpu=name,driver_version,uuid", "--format=csv,noheader") if nvidia_smi else None
     if gpu is None:
@@ -134,6 +141,11 @@ def main():
     context = {"gpu": name, "uuid": uuid, "driver": driver, "cuda": f"CUDA {release.group(0)}" if release else "CUDA unknown",
                "system": f"{os.cpu_count()} cores", "date": datetime.date.today().isoformat(),
                "stamp": stamp_of(options.stamp), "quick": options.quick}
+    if against:
+        try:
+            peers_report.require_same_gpu(context, against["context"])
+        except ValueError as error:
+            parser.error(f"--against: {error}")
     print(f"{name}, driver {driver}, {context['cuda']}; include/ is {context['stamp']}", flush=True)
 
     steps = Steps(logs)
@@ -150,11 +162,13 @@ def main():
 
     def keep(suffix, data):
         path = options.results / f"{context['date']}-{slug}{suffix}.json"
+        if against and path.exists() and path.resolve() == options.against.resolve():
+            path.rename(path.with_name(f"{path.stem}-first-run.json"))
         path.write_text(json.dumps(rounded({"context": context, **data})) + "\n", encoding="utf-8")
         return path
 
     def report_on_peers(path):
-        written.append(peers_report.write(path, options.against))
+        written.append(peers_report.write(path, against))
         return None, "written"
 
     def finish():
@@ -177,7 +191,7 @@ def main():
         if not options.quick:
             scaling = steps.run("scaling benchmarks", lambda: scaling_of(steps, programs / "device_scaling_bench"))
             data = {"peers": torch, "scaling": scaling or {}, "roofline": steps.run("roofline", lambda: roofline(steps, folder))}
-            if data["peers"] or data["scaling"]:
+            if data["peers"] or data["scaling"] and not steps.failed:
                 path = keep("-peers", data)
                 steps.run("report on peers", lambda: report_on_peers(path))
     if "gated" in parts:
@@ -185,14 +199,16 @@ def main():
         gated_torch = torch or steps.run("PyTorch's gated units",
                                          lambda: peers(steps, folder, ["--parts", "gated"]))
         gated_gemm = steps.run("gated units in GEMMs", lambda: printed(steps, programs / "gated_gemm_bench", 300))
-        keep("-gated", {"kernels": counters_of(gated or {}), "PyTorch": gated_torch, "GEMMs": gated_gemm})
-        write("-gated", [*head, "Written by bench/device/run.py.", "", *gated_report.report(gated, gated_torch, gated_gemm),
-                         "## What ran", "", *device_report.outcomes(steps)])
+        if gated or gated_torch or gated_gemm:
+            keep("-gated", {"kernels": counters_of(gated or {}), "PyTorch": gated_torch, "GEMMs": gated_gemm})
+            write("-gated", [*head, "Written by bench/device/run.py.", "", *gated_report.report(gated, gated_torch, gated_gemm),
+                             "## What ran", "", *device_report.outcomes(steps)])
     if "gemm" in parts:
         outputs = [steps.run("GEMM epilogues", lambda: printed(steps, programs / "gemm_bench", 300)),
                    steps.run("MLP block", lambda: printed(steps, folder / "examples/cutlass_mlp/cutlass_mlp", 120))]
-        write("-gemm", [*head, *(f"#{line}" if line.startswith("#") else line for text in outputs if text
-                                 for line in [*text.splitlines(), ""])])
+        if any(outputs):
+            write("-gemm", [*head, *(f"#{line}" if line.startswith("#") else line for text in outputs if text
+                                     for line in [*text.splitlines(), ""])])
     if "kernels" not in parts:
         return finish()
 
@@ -212,6 +228,8 @@ def main():
         policies = steps.run("launch policies",
                              lambda: printed(steps, programs / "device_launch_policy_bench", 120))
         figures = steps.run("ncu", lambda: dram(steps, programs / "device_elementwise_bench"))
+    if not (rows or shapes or catalogue or policies):
+        return finish()
     results = device_report.Results(rows, torch, figures)
     keep("-quick" if options.quick else "", {
         "kernels": counters_of(rows or {}), "shapes": counters_of(shapes or {}), "catalogue": counters_of(catalogue or {}),

@@ -20,7 +20,7 @@ from timing import DIRECTIONS, batch_of, by_direction, race
 OPERATORS = {"gelu": ("gelu", {"approximate": "none"}), "silu": ("silu", {})}
 SIZES = (10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 29, 30)
 # Where a launch is chosen, and up to which size it holds.
-TUNED_AT = ((16, 18), (22, 22), (24, 25), (27, 99))
+TUNED_AT = ((16, 18), (20, 20), (22, 22), (24, 25), (27, 99))
 # Tensors' worth of memory that a contest takes: those of Tensors, and what torch.compile and autograd allocate.
 ALLOCATED = 12
 # Bytes that an element takes in the directions besides those of the tensors, and tensors.

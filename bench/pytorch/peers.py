@@ -6,8 +6,8 @@
 
 Parts: accuracy, elementwise, activations, gated, blocks; all if not given. What is compared takes turns on one stream, each
 between two events, and each finds an L2 without its tensors: a pass has the median of its rounds. Everything is measured in
-so many passes over the whole, with tensors allocated anew; their figures are all kept, and what they differ by is the spread
-of the figure. Few elements: every contestant is a CUDA graph of 20 calls, so that neither the host nor the gaps between
+so many passes over the whole, with tensors allocated anew but for the weights and inputs of blocks; their figures are all kept,
+and what they differ by is the spread of the figure. Few elements: every contestant is a CUDA graph of 20 calls, so that neither the host nor the gaps between
 launches are timed. Sizes whose tensors the GPU has too little memory for are left out; the largest takes 48 GiB.
 
 --quick: bfloat16 alone, a pass of 5 rounds, few sizes, no torch.compile. --profile: nothing is timed; of bfloat16 at 2^28
@@ -17,6 +17,7 @@ has their order. Exit status 77 without PyTorch, Triton or a GPU.
 
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -24,13 +25,20 @@ SKIPPED = 77
 PARTS = ("accuracy", "elementwise", "activations", "gated", "blocks")
 
 
+def count(text):
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"at least 1, not {number}")
+    return number
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--library", required=True, help="libinvact_bench_c.so of the build")
     parser.add_argument("--json", help="write the rows there")
     parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--passes", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--passes", type=count, default=3)
+    parser.add_argument("--rounds", type=count, default=15)
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--profile", action="store_true")
@@ -39,6 +47,10 @@ def parse():
     unknown = set(options.parts) - set(PARTS)
     if unknown:
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
+    if not os.path.isfile(options.library):
+        parser.error(f"--library: no file {options.library}")
+    if options.json and not os.path.isdir(os.path.dirname(options.json) or "."):
+        parser.error(f"--json: no folder {os.path.dirname(options.json)}")
     options.storages, options.sizes = ("bfloat16", "half", "float"), None
     if options.quick:
         options.passes, options.rounds, options.compile = 1, 5, False
