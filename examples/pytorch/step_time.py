@@ -10,8 +10,9 @@ and converted. All have the same parameters and optimizer. A round is a step of 
 every place in a round equally often, after others each time. A step is launched while the GPU is held, so that it is the GPU's
 time; what the host takes to launch it is reported by itself: a step of a training takes the longer of both at least. Where it is
 still being launched when the GPU is let go, because the queue of launches is full or the host too slow, that is counted: of such steps
-nothing says that the GPU did not wait. Reported is the median time over the standard one's of the same round, and half the range that
-holds the middle half of the rounds. Exit status 77 without a GPU or without transformers.
+nothing says that the GPU did not wait. Then the same with nothing held, by the host's clock: in a training loop, a few steps one after
+another. Reported is the median time over the standard one's of the same round, and half the range that holds the middle half of the
+rounds. Exit status 77 without a GPU or without transformers.
 """
 
 import pathlib
@@ -28,6 +29,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "bench/pytorch
 from orders import balanced_orders  # noqa: E402
 
 HOLD = 150_000_000  # cycles, 75 ms or more
+LOOP = 4  # steps of a training loop that are timed together
 
 
 def variants(model, with_compiled):
@@ -80,6 +82,28 @@ def race(steps, rounds):
     return seconds, launches
 
 
+def race_in_loops(steps, rounds):
+    """Of every step in every round the host's seconds for a step of LOOP, which wait for nothing but the last of them."""
+    names = list(steps)
+    seconds = {name: [] for name in names}
+    for order in balanced_orders(names, rounds):
+        for name in order:
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            for _ in range(LOOP):
+                steps[name]()
+            torch.cuda.synchronize()
+            seconds[name].append((time.perf_counter() - start) / LOOP)
+    return seconds
+
+
+def over_standard(seconds, name):
+    """The median ratio, and half the range of the middle half of the rounds."""
+    ratios = [a / b for a, b in zip(seconds[name], seconds["standard"])]
+    quarter = statistics.quantiles(ratios, n=4)
+    return [statistics.median(ratios), (quarter[2] - quarter[0]) / 2]
+
+
 def measure(entry, options):
     batch = entry.batch(entry.samples, "cuda")
     model = build(entry, "cuda")
@@ -87,12 +111,14 @@ def measure(entry, options):
     made = variants(model, not options.no_compile)
     steps = {name: step(variant, optimizer, batch) for name, variant in made.items()}
     seconds, launches = race(steps, options.rounds)
-    row = {"model": entry.name, "samples": entry.samples, "ms": {}, "over standard": {}, "launch ms": {}, "not held": {}}
+    loops = race_in_loops(steps, max(1, options.rounds // 2))
+    row = {"model": entry.name, "samples": entry.samples, "ms": {}, "over standard": {}, "launch ms": {}, "not held": {},
+           "loop ms": {}, "loop over standard": {}}
     for name, values in seconds.items():
-        ratios = [a / b for a, b in zip(values, seconds["standard"])]
-        quarter = statistics.quantiles(ratios, n=4)
         row["ms"][name] = 1e3 * statistics.median(values)
-        row["over standard"][name] = [statistics.median(ratios), (quarter[2] - quarter[0]) / 2]
+        row["over standard"][name] = over_standard(seconds, name)
+        row["loop ms"][name] = 1e3 * statistics.median(loops[name])
+        row["loop over standard"][name] = over_standard(loops, name)
         known = [launch for launch in launches[name] if launch is not None]
         row["launch ms"][name] = 1e3 * statistics.median(known) if known else None
         row["not held"][name] = [len(values) - len(known), len(values)]
@@ -103,8 +129,10 @@ def line(row):
     def said(name):
         mid, half = row["over standard"][name]
         launch, (unheld, all_) = row["launch ms"][name], row["not held"][name]
+        loop, around = row["loop over standard"][name]
         return (f"{name} {row['ms'][name]:.2f} ms ({mid:.4f} ± {half:.4f}" + (f"; launched in {launch:.1f} ms" if launch else "") +
-                (f"; NOT HELD in {unheld} of {all_} rounds" if unheld else "") + ")")
+                (f"; NOT HELD in {unheld} of {all_} rounds" if unheld else "") +
+                f"; in a loop {row['loop ms'][name]:.2f} ms, {loop:.4f} ± {around:.4f})")
 
     return ", ".join(map(said, row["ms"]))
 

@@ -25,6 +25,7 @@ import torch.distributed
 import torch.fx
 import torch.multiprocessing
 from torch import nn
+from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 from torch.testing._internal.two_tensor import TwoTensor
@@ -449,6 +450,8 @@ class Arguments(unittest.TestCase):
         for function in (invact.gelu, lambda t: invact.swiglu(x, t), lambda t: invact.silu(x, bias=t)):
             with self.assertRaisesRegex(NotImplementedError, "forward-mode"):
                 torch.func.jvp(function, (x,), (torch.ones_like(x),))
+            with forward_ad.dual_level(), self.assertRaisesRegex(NotImplementedError, "forward-mode"):
+                function(forward_ad.make_dual(x, torch.ones_like(x)))
 
     def test_unknown_names_are_refused_by_the_library(self):
         with self.assertRaisesRegex(RuntimeError, "invalid argument"):
