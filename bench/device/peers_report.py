@@ -355,7 +355,8 @@ def agreement(data, other):
 def reproducibility(data):
     lines = ["## Spread", "",
              f"Every figure was measured in {data.peers['passes']} passes over the whole, each the median of "
-             f"{data.peers['rounds']} rounds at least,", "tensors allocated anew, but for the weights and inputs of blocks. ± is half of what they "
+             f"{data.peers['rounds']} rounds at least,", "tensors allocated anew"
+             f"{'' if data.peers.get('allocates_blocks') else ', but for the weights and inputs of blocks'}. ± is half of what they "
              "differ by; relative, by part:", ""]
     all_spreads = spreads(data)
     of_scaling = [row["spread"] for row in data.scaling.values() if "spread" in row]

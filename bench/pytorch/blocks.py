@@ -146,12 +146,14 @@ class RecomputedGate(torch.autograd.Function):
 
 
 class Case:
-    """One block of one model: parameters, input, and a function of both for each variant."""
+    """One block of one model: parameters and input, from allocate() to free(), and a function of both for each variant."""
 
     def __init__(self, block, model, activation, library):
         self.block, self.activation, self.library = block, activation, library
-        tokens, hidden, ffn = MODELS[model]
-        self.tokens, self.hidden, self.ffn = tokens, hidden, ffn
+        self.tokens, self.hidden, self.ffn = MODELS[model]
+
+    def allocate(self):
+        block, tokens, hidden, ffn = self.block, self.tokens, self.hidden, self.ffn
         generator = torch.Generator(device="cuda").manual_seed(5)
 
         def normal(*shape, deviation):
@@ -169,6 +171,9 @@ class Case:
             self.parameters = [normal(*shape, deviation=shape[1]**-0.5)
                                for shape in ((ffn, hidden), (ffn, hidden), (hidden, ffn))]
         self.dout = normal(tokens, hidden if block in ("mlp", "glu") else ffn, deviation=1).detach()
+
+    def free(self):
+        del self.x, self.parameters, self.dout
 
     def slope(self, dy, x):
         return getattr(torch.ops.aten, self.activation + "_backward")(dy, x)
@@ -346,6 +351,7 @@ def case_of(library, block, model, activation, with_compiled):
 
 def measure(library, block, model, activation, options):
     case, variants = case_of(library, block, model, activation, options.compile)
+    case.allocate()
     wanted = gradients_of(case, variants["standard"])
     row = {"part": "blocks", "block": block, "model": model, "activation": activation, "kept": {}, "peak": {},
            "expected": {}, "expected_peak": {}}
@@ -361,6 +367,7 @@ def measure(library, block, model, activation, options):
     del wanted
     row["us"] = microseconds({name: case.step(function) for name, function in variants.items()}, options.rounds,
                              hold=12_000_000)
+    case.free()
     return row
 
 

@@ -6,8 +6,8 @@
 
 Parts: accuracy, elementwise, activations, gated, blocks; all if not given. What is compared takes turns on one stream, each
 between two events, and each finds an L2 without its tensors: a pass has the median of its rounds. Everything is measured in
-so many passes over the whole, with tensors allocated anew but for the weights and inputs of blocks; their figures are all kept,
-and what they differ by is the spread of the figure. Few elements: every contestant is a CUDA graph of 20 calls, so that neither the host nor the gaps between
+so many passes over the whole, with tensors allocated anew; their figures are all kept, and what they differ by is the spread
+of the figure. Few elements: every contestant is a CUDA graph of 20 calls, so that neither the host nor the gaps between
 launches are timed. Sizes whose tensors the GPU has too little memory for are left out; the largest takes 48 GiB.
 
 --quick: bfloat16 alone, a pass of 5 rounds, few sizes, no torch.compile. --profile: nothing is timed; of bfloat16 at 2^28
@@ -131,7 +131,7 @@ def measure(options, say):
                 say(f"FAILED: {part}: {problems[part]}")
                 rows = {key: row for key, row in rows.items() if key[0] != part}
     return {"torch": torch.__version__, "gpu": torch.cuda.get_device_name(), "passes": options.passes,
-            "rounds": options.rounds, "empties_l2": True, "launches": launches.chosen(), "problems": problems,
+            "rounds": options.rounds, "empties_l2": True, "allocates_blocks": True, "launches": launches.chosen(), "problems": problems,
             "rows": list(rows.values())}
 
 
