@@ -160,7 +160,7 @@ def targets(data):
         lines += [f"A node of a graph, up to 2^{SMALL} elements, over a memcpy node of the same bytes, at most {NODE_US} µs: highest "
                   f"{value:.2f} µs ({worst.removeprefix('n/')}): {'met' if value <= NODE_US else '**NOT met**'}.", ""]
     if data.agreement:
-        parts = [row for row in data.agreement["parts"].values() if row["within own"] is not None]
+        parts = data.agreement["parts"].values()
         all_, own, largest = (sum(row[key] for row in parts) for key in ("figures", "within own", "within largest"))
         lines += [f"Two runs on one machine agree: of {all_} figures {largest} to the largest ± of their part, {own} to their own: "
                   f"{'met' if own == all_ else '**NOT met**'} of", "each by itself.", ""]
@@ -186,14 +186,6 @@ def contest_table(rows, base, label):
                    *(with_spread(ratios(row, base, name)) for name in names)] for row in rows])
 
 
-def l2(data):
-    """What a contestant finds in L2."""
-    if data.peers.get("empties_l2"):
-        return ["Each turn begins with an L2 that holds none of its tensors."]
-    return ["Turns follow one another on the same tensors, so that each finds in L2 what the one before has left: the end of x or",
-            "dy, where a kernel begins that goes from the end on."]
-
-
 def elementwise_name(row):
     return f"{named(row['activation'])} {row['storage']} {row['direction']}"
 
@@ -203,7 +195,8 @@ def elementwise(data):
              "PyTorch eager's time over that of each. `compile, y again` is the backward of torch.compile where its memory budget",
              "has it write y again, for the next layer, and `recompute` a Triton kernel that does so; that, `Triton, saves x` and",
              "the papers' schemes are bench/pytorch/schemes.py, every kernel with the fastest of seven launches at the nearest of "
-             f"{len({launch['log2n'] for launch in data.peers['launches']})} sizes.", *l2(data), "None of PyTorch's operators takes FP8."
+             f"{len({launch['log2n'] for launch in data.peers['launches']})} sizes.",
+             "Each turn begins with an L2 that holds none of its tensors.", "None of PyTorch's operators takes FP8."
              , ""]
     for log2n in (LARGE, 24, 20, 10):
         rows = [row for direction in DIRECTIONS for row in data.rows("elementwise", log2n=log2n, direction=direction)]
@@ -319,8 +312,7 @@ def require_same_gpu(context, other):
 
 def agreement(data, other):
     """How far two runs agree, by part: figures of both, those that are no further apart than their own ± of both runs, those
-    no further than the largest ± of the part in both, and how far apart they are. Of a scaling that was measured once, how far
-    alone."""
+    no further than the largest ± of the part in both, and how far apart they are."""
     require_same_gpu(data.context, other.context)
     theirs, own, second = figures(other), spreads(data), spreads(other)
     if not theirs.keys() & figures(data).keys():
@@ -334,20 +326,15 @@ def agreement(data, other):
             by_part.setdefault(part, []).append(
                 (apart / middle(theirs[key]), apart <= spread(values) + spread(theirs[key]), apart <= largest))
     both = {name: (row, other.scaling[name]) for name, row in data.scaling.items() if name in other.scaling}
-    has_passes = all("spread" in row for pair in both.values() for row in pair)
-    largest = sum(max((pair[which]["spread"] for pair in both.values()), default=0) for which in (0, 1)) if has_passes else 0
+    largest = sum(max((pair[which]["spread"] for pair in both.values()), default=0) for which in (0, 1))
     by_part["scaling"] = []
     for ours_, theirs_ in both.values():
         apart = abs(ours_["us"] / theirs_["us"] - 1)
-        own_ = ours_["spread"] + theirs_["spread"] if has_passes else 0
-        by_part["scaling"].append((apart, apart <= own_, apart <= largest))
-
-    def within(part, count):
-        return None if part == "scaling" and not has_passes else count
+        by_part["scaling"].append((apart, apart <= ours_["spread"] + theirs_["spread"], apart <= largest))
 
     return {"date": other.context["date"], "stamp": other.context["stamp"],
-            "parts": {part: {"figures": len(all_), "within own": within(part, sum(own for _, own, _ in all_)),
-                             "within largest": within(part, sum(ok for _, _, ok in all_)),
+            "parts": {part: {"figures": len(all_), "within own": sum(own for _, own, _ in all_),
+                             "within largest": sum(ok for _, _, ok in all_),
                              "median": statistics.median(apart for apart, _, _ in all_),
                              "largest": max(apart for apart, _, _ in all_)} for part, all_ in by_part.items() if all_}}
 
@@ -359,7 +346,7 @@ def reproducibility(data):
              f"{'' if data.peers.get('allocates_blocks') else ', but for the weights and inputs of blocks'}. ± is half of what they "
              "differ by; relative, by part:", ""]
     all_spreads = spreads(data)
-    of_scaling = [row["spread"] for row in data.scaling.values() if "spread" in row]
+    of_scaling = [row["spread"] for row in data.scaling.values()]
     if of_scaling:
         all_spreads["scaling"] = (len(of_scaling), statistics.median(of_scaling), max(of_scaling))
     lines += table(["", "figures", "median ±", "largest ±"],
@@ -371,12 +358,9 @@ def reproducibility(data):
               f"`{data.agreement['stamp'][:12]}`): how many", "figures are no further apart than their own ± of both runs together, how many no "
               "further than the largest ± of their part in", "both, and how far apart they are:", ""]
 
-    def count(row, key):
-        return "–" if row[key] is None else f"{row[key]} of {row['figures']}"
-
     return lines + table(["", "within their ±", "within the largest ±", "median apart", "largest apart"],
-                         [[part, count(row, "within own"), count(row, "within largest"), f"{100 * row['median']:.2f} %",
-                           f"{100 * row['largest']:.2f} %"] for part, row in data.agreement["parts"].items()])
+                         [[part, *(f"{row[key]} of {row['figures']}" for key in ("within own", "within largest")),
+                           f"{100 * row['median']:.2f} %", f"{100 * row['largest']:.2f} %"] for part, row in data.agreement["parts"].items()])
 
 
 def report(data, plots):

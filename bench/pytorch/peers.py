@@ -131,7 +131,7 @@ def measure(options, say):
                 say(f"FAILED: {part}: {problems[part]}")
                 rows = {key: row for key, row in rows.items() if key[0] != part}
     return {"torch": torch.__version__, "gpu": torch.cuda.get_device_name(), "passes": options.passes,
-            "rounds": options.rounds, "empties_l2": True, "allocates_blocks": True, "launches": launches.chosen(), "problems": problems,
+            "rounds": options.rounds, "allocates_blocks": True, "launches": launches.chosen(), "problems": problems,
             "rows": list(rows.values())}
 
 

@@ -16,7 +16,7 @@ import torch.fx
 from torch.autograd import forward_ad
 from torch.nn import functional
 
-from invact._library import PACKINGS, STORAGES, bias_workspace_bytes, call, check_packing
+from invact._library import STORAGES, bias_workspace_bytes, call, check_packing
 
 # What float64 falls back to, which saves the input.
 FALLBACKS = {
@@ -106,9 +106,8 @@ def _check_alike(where, **tensors):
 def _require(op, mask=None, packing=None, row_bytes=None, **tensors):
     """What the functions below see to; an operator that is called by itself must not read beyond its tensors. With a mask the
     first tensor is what a forward returned, with row_bytes one of bias_forward's."""
+    _check_alike(f"invact::{op}", **tensors)
     x = next(iter(tensors.values()))
-    if len(tensors) > 1:
-        _check_alike(f"invact::{op}", **tensors)
     if x.dtype not in STORAGES:
         raise TypeError(f"invact::{op}: tensors must be float32, float16 or bfloat16, not {x.dtype}")
     if mask is not None:
@@ -193,19 +192,14 @@ _KEYS_OF_TENSORS = {_keys(*names) for device in ("CPU", "CUDA") for names in (
 _KEYS_OF_THREADS = {_keys("BackendSelect", "ADInplaceOrView"), _keys("BackendSelect")}
 
 
-_PLAIN_TYPES = {torch.Tensor, torch.nn.Parameter}
-
-
 def _is_plain(*tensors):
     """Whether the dispatcher would have nothing to do but autograd: no subclass, no lazy negation, no batch, no compiler, tracer,
     dispatch mode or transform. From Python to Python through it a call takes some 40 us longer, more than a layer of a small model
-    has the GPU do meanwhile. Written out, as are other things of an eager call: its code is in no cache when a model comes to it."""
-    if torch.compiler.is_compiling() or torch._C._dispatch_tls_local_include_set().raw_repr() not in _KEYS_OF_THREADS:
-        return False
-    for tensor in tensors:
-        if type(tensor) not in _PLAIN_TYPES or torch._C._dispatch_keys(tensor).raw_repr() not in _KEYS_OF_TENSORS:
-            return False
-    return True
+    has the GPU do meanwhile."""
+    return (not torch.compiler.is_compiling() and
+            torch._C._dispatch_tls_local_include_set().raw_repr() in _KEYS_OF_THREADS and
+            all(type(tensor) in (torch.Tensor, torch.nn.Parameter) and torch._C._dispatch_keys(tensor).raw_repr() in _KEYS_OF_TENSORS
+                for tensor in tensors))
 
 
 def _run(name, tensors, activation, packing):
@@ -275,13 +269,9 @@ class Inverted(torch.autograd.Function):
         return None, *_AUTOGRAD[ctx.operator][1](ctx, dy, None)
 
 
-# autograd.Function.apply without what that does for transforms, of which there are none where all is plain.
-_apply_inverted = super(torch.autograd.Function, Inverted).apply
-
-
 def _apply(name, tensors, activation, packing):
     if _is_plain(*tensors):
-        return _apply_inverted(name, *tensors, activation, packing)
+        return Inverted.apply(name, *tensors, activation, packing)
     return getattr(torch.ops.invact, name)(*tensors, activation, packing)[0]
 
 
@@ -308,10 +298,6 @@ def _check(function, packing, **tensors):
 
 
 def _activate(function, activation, input, packing, bias):
-    # Nothing is wrong with these.
-    if (bias is None and packing in PACKINGS and forward_ad._current_level < 0 and type(input) is torch.Tensor and
-            input.dtype in STORAGES and _is_plain(input)):
-        return _apply_inverted("forward", input, activation, packing)
     falls_back = _check(function, packing, input=input)
     if bias is None:
         return FALLBACKS[activation](input) if falls_back else _apply("forward", (input,), activation, packing)
