@@ -166,7 +166,7 @@ def report(context, steps, results, shapes, catalogue, policies, storages):
     if results.rows:
         lines += ["## Elementwise", "",
                   "bench/device/elementwise_bench.cu. `standard`: GELU with erff, SiLU with fast expf, in the same",
-                  "kernels with 16-byte accesses and the fastest of three launch policies; they save x.", ""]
+                  "kernels with 16-byte accesses and the fastest of six launch policies; they save x.", ""]
         for log2n in (LARGE, 24, 20):
             lines += [f"### n = 2^{log2n}" + ("" if log2n == LARGE else ", 20 calls in a graph"), ""]
             lines += elementwise_table(results, storages, log2n)
@@ -188,5 +188,6 @@ def report(context, steps, results, shapes, catalogue, policies, storages):
     if policies:
         lines += ["## Launch policies", "",
                   "bench/device/launch_policy_bench.cu: the memcpy's time over the kernel's; columns are threads of a",
-                  "block x fragments of a thread.", "", policies, ""]
+                  "block x fragments of a thread @ threads that registers leave room for on a multiprocessor.", "",
+                  policies, ""]
     return "\n".join(lines)

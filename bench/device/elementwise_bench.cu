@@ -34,18 +34,22 @@ class standard_kernels {
   using op = standard<Activation, T>;
 
  public:
-  static constexpr const char* names[] = {"128x1", "128x2", "128x4"};
-  static constexpr int count = 3;
+  // Threads x fragments @ resident threads.
+  static constexpr const char* names[] = {"128x1@1536", "128x1@2048", "128x2@1536",
+                                          "128x2@2048", "128x3@2048", "128x4@1024"};
+  static constexpr int count = 6;
 
   static void forward(int policy, int64 n, const T* x, T* y, cudaStream_t stream) {
-    if (policy == 0) forward_run<128, 1>(op{}, n, x, y, nullptr, stream);
-    if (policy == 1) forward_run<128, 2>(op{}, n, x, y, nullptr, stream);
-    if (policy == 2) forward_run<128, 4>(op{}, n, x, y, nullptr, stream);
+    constexpr decltype(&forward_run<128, 1, 1536, op, T>) policies[count] = {
+        forward_run<128, 1, 1536, op, T>, forward_run<128, 1, 2048, op, T>, forward_run<128, 2, 1536, op, T>,
+        forward_run<128, 2, 2048, op, T>, forward_run<128, 3, 2048, op, T>, forward_run<128, 4, 1024, op, T>};
+    policies[policy](op{}, n, x, y, nullptr, stream);
   }
   static void backward(int policy, int64 n, const T* dy, const T* x, T* dx, cudaStream_t stream) {
-    if (policy == 0) backward_run<128, 1>(op{}, n, dy, x, nullptr, dx, stream);
-    if (policy == 1) backward_run<128, 2>(op{}, n, dy, x, nullptr, dx, stream);
-    if (policy == 2) backward_run<128, 4>(op{}, n, dy, x, nullptr, dx, stream);
+    constexpr decltype(&backward_run<128, 1, 1536, op, T>) policies[count] = {
+        backward_run<128, 1, 1536, op, T>, backward_run<128, 1, 2048, op, T>, backward_run<128, 2, 1536, op, T>,
+        backward_run<128, 2, 2048, op, T>, backward_run<128, 3, 2048, op, T>, backward_run<128, 4, 1024, op, T>};
+    policies[policy](op{}, n, dy, x, nullptr, dx, stream);
   }
 
   // The fastest of run(policy, stream).

@@ -26,39 +26,39 @@ struct tensors {
     dy.fill_normal(2);
   }
 
-  template <int Threads, int Fragments>
+  template <int Threads, int Fragments, int Resident>
   void forward(cudaStream_t stream) {
-    forward_run<Threads, Fragments>(Op{}, n, x.get(), y.get(), mask.get(), stream);
+    forward_run<Threads, Fragments, Resident>(Op{}, n, x.get(), y.get(), mask.get(), stream);
   }
-  template <int Threads, int Fragments>
+  template <int Threads, int Fragments, int Resident>
   void backward(cudaStream_t stream) {
-    backward_run<Threads, Fragments>(Op{}, n, dy.get(), y.get(), mask.get(), dx.get(), stream);
+    backward_run<Threads, Fragments, Resident>(Op{}, n, dy.get(), y.get(), mask.get(), dx.get(), stream);
   }
 };
 
 constexpr int policies = 12;
 constexpr const char* heading =
-    "| kernel | memcpy GB/s | best GB/s | 128x1 | 128x2 | 128x3 | 128x4 | 256x1 | 256x2 | 256x3 | 256x4 | "
-    "512x1 | "
-    "512x2 | 512x3 | 512x4 |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+    "| kernel | memcpy GB/s | best GB/s | 128x1@1536 | 128x2@1536 | 128x3@1536 | 128x4@1536 | 128x1@2048 | 128x2@2048 | "
+    "128x3@2048 | 128x4@2048 | 256x1@2048 | 256x2@2048 | 512x1@2048 | 512x2@2048 |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 
-template <bool Forward, int Threads, int Fragments, class Op>
+template <bool Forward, int Threads, int Fragments, int Resident, class Op>
 void add_policy(race& r, tensors<Op>& t) {
   r.add([&t](cudaStream_t stream) {
     if constexpr (Forward) {
-      t.template forward<Threads, Fragments>(stream);
+      t.template forward<Threads, Fragments, Resident>(stream);
     } else {
-      t.template backward<Threads, Fragments>(stream);
+      t.template backward<Threads, Fragments, Resident>(stream);
     }
   });
 }
 
-template <bool Forward, int Threads, class Op>
-void add_policies(race& r, tensors<Op>& t) {
-  add_policy<Forward, Threads, 1>(r, t);
-  add_policy<Forward, Threads, 2>(r, t);
-  add_policy<Forward, Threads, 3>(r, t);
-  add_policy<Forward, Threads, 4>(r, t);
+template <bool Forward, int Resident, class Op>
+void add_fragments(race& r, tensors<Op>& t) {
+  add_policy<Forward, 128, 1, Resident>(r, t);
+  add_policy<Forward, 128, 2, Resident>(r, t);
+  add_policy<Forward, 128, 3, Resident>(r, t);
+  add_policy<Forward, 128, 4, Resident>(r, t);
 }
 
 template <bool Forward, class Op>
@@ -67,9 +67,12 @@ void row(const char* name, tensors<Op>& t, long iterations) {
   const int64 bytes = (Forward ? 2 : 3) * t.n * size + t.mask.size();
   memcpy_of copy(bytes);
   race r(batch_of(t.n));
-  add_policies<Forward, 128>(r, t);
-  add_policies<Forward, 256>(r, t);
-  add_policies<Forward, 512>(r, t);
+  add_fragments<Forward, 1536>(r, t);
+  add_fragments<Forward, 2048>(r, t);
+  add_policy<Forward, 256, 1, 2048>(r, t);
+  add_policy<Forward, 256, 2, 2048>(r, t);
+  add_policy<Forward, 512, 1, 2048>(r, t);
+  add_policy<Forward, 512, 2, 2048>(r, t);
   const std::size_t copy_number = r.add([&](cudaStream_t stream) { copy(stream, bytes); });
   r.warm_up(2);
   for (long i = 0; i < iterations; ++i) r.round();
@@ -99,15 +102,21 @@ void rows(const char* name, int log2n, long iterations) {
 void table(int log2n, long iterations) {
   using namespace invact;
   using bf16 = __nv_bfloat16;
-  std::printf("\nn = 2^%d: threads x fragments\n\n%s", log2n, heading);
+  std::printf("\nn = 2^%d: threads x fragments @ resident threads\n\n%s", log2n, heading);
   rows<inverted<gelu, bf16, bitmask>>("GELU bfloat16 bitmask", log2n, iterations);
   rows<inverted<gelu, bf16, mantissa_bit>>("GELU bfloat16 mantissa bit", log2n, iterations);
   rows<inverted<silu, bf16, bitmask>>("SiLU bfloat16 bitmask", log2n, iterations);
   rows<inverted<silu, bf16, mantissa_bit>>("SiLU bfloat16 mantissa bit", log2n, iterations);
   rows<inverted<mish, bf16, mantissa_bit>>("Mish bfloat16 mantissa bit", log2n, iterations);
   rows<inverted<invact::tanh, bf16>>("tanh bfloat16", log2n, iterations);
+  rows<inverted<relu, bf16>>("ReLU bfloat16", log2n, iterations);
   rows<inverted<gelu, float, bitmask>>("GELU float bitmask", log2n, iterations);
+  rows<inverted<gelu, float, mantissa_bit>>("GELU float mantissa bit", log2n, iterations);
+  rows<inverted<silu, float, bitmask>>("SiLU float bitmask", log2n, iterations);
+  rows<inverted<silu, float, mantissa_bit>>("SiLU float mantissa bit", log2n, iterations);
+  rows<inverted<mish, float, mantissa_bit>>("Mish float mantissa bit", log2n, iterations);
   rows<inverted<invact::tanh, float>>("tanh float", log2n, iterations);
+  rows<inverted<relu, float>>("ReLU float", log2n, iterations);
 }
 
 }  // namespace

@@ -225,22 +225,20 @@ constexpr int batch_of(int64 n) { return n <= int64{1} << 24 ? 20 : 1; }
 
 // The library's kernels over one run of elements, launched as its own entry points do but with a policy
 // of the caller's choice. All tensors are aligned.
-template <int Threads, int Fragments, class Op, class T>
+template <int Threads, int Fragments, int Resident, class Op, class T>
 void forward_run(const Op& op, int64 n, const T* x, T* y, uint8* mask, cudaStream_t stream) {
   constexpr int size = invact::detail::fragment_size<T>;
   const int64 blocks = invact::detail::ceil_div(n, invact::detail::tile_elements<Threads, Fragments, size>);
-  check(invact::detail::launch(static_cast<unsigned>(blocks), Threads, stream,
-                               invact::detail::forward_run_kernel<Threads, Fragments, size, true, Op, T>, op, n, x,
-                               y, mask));
+  const auto kernel = invact::detail::forward_run_kernel<Threads, Resident, Fragments, size, true, Op, T>;
+  check(invact::detail::launch(static_cast<unsigned>(blocks), Threads, stream, kernel, op, n, x, y, mask));
 }
-template <int Threads, int Fragments, class Op, class T>
+template <int Threads, int Fragments, int Resident, class Op, class T>
 void backward_run(const Op& op, int64 n, const T* dy, const T* y, const uint8* mask, T* dx,
                   cudaStream_t stream) {
   constexpr int size = invact::detail::fragment_size<T>;
   const int64 blocks = invact::detail::ceil_div(n, invact::detail::tile_elements<Threads, Fragments, size>);
-  check(invact::detail::launch(static_cast<unsigned>(blocks), Threads, stream,
-                               invact::detail::backward_run_kernel<Threads, Fragments, size, true, Op, T, T>, op, n,
-                               dy, y, mask, dx));
+  const auto kernel = invact::detail::backward_run_kernel<Threads, Resident, Fragments, size, true, Op, T, T>;
+  check(invact::detail::launch(static_cast<unsigned>(blocks), Threads, stream, kernel, op, n, dy, y, mask, dx));
 }
 
 }  // namespace bench

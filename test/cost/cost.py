@@ -33,14 +33,14 @@ COLUMNS = ["arch", "kernel", "instructions", *CLASSES, *RESOURCES]
 # most. Every expression must match a kernel, or it would limit nothing. A decode's limits are what an epilogue
 # can afford; the constants that all elements of a fragment share do not count in them. Kernels whose accesses
 # are vectors say `true` after the fragment's size.
-# A thread that loads 24 or 32 elements ahead has more registers than others, and so has one that exchanges them.
-LONG = r"forward_run_kernel \d+ [34] 8 .*"
-ELEMENTWISE = rf"(?!{LONG})(forward|backward)_(run|rows)_kernel \d+ \d+ \d+ true .*"
-EXCHANGING = r"(forward|backward)_(run|rows)_kernel \d+ \d+ \d+ false .*"
-VECTOR = r"(forward|backward)_(run|rows|sums)_kernel \d+ \d+ \d+ true .*"
+# What registers are kept free for: the second number of a run kernel, of a rows kernel the same as of most.
+FULL = r"(forward|backward)_run_kernel \d+ 2048 \d+ \d+ true .*"
+ELEMENTWISE = r"(forward|backward)_(run_kernel \d+ 1536|rows_kernel \d+) \d+ \d+ true .*"
+EXCHANGING = r"(forward|backward)_(run_kernel \d+ 1280|rows_kernel \d+) \d+ \d+ false .*"
+VECTOR = r"(forward|backward)_(run_kernel \d+|rows_kernel|sums_kernel) \d+ \d+ \d+ true .*"
 # A float x beside a y of 16 bits makes a fragment of y 8 bytes.
 SAME = r"(?!.* bfloat16 \w+ \w+ float)"
-VECTOR_BACKWARD = r"backward_(run|rows|sums)_kernel \d+ \d+ \d+ true .*"
+VECTOR_BACKWARD = r"backward_(run_kernel \d+|rows_kernel|sums_kernel) \d+ \d+ \d+ true .*"
 # A backward of gated units has five tensors: a few words too many for its registers cost less than fewer threads do.
 GATED_BACKWARD = "gated_backward_kernel .*"
 LIMITS = [
@@ -57,9 +57,9 @@ LIMITS = [
     ("kernels", ".*", VECTOR, "16-byte loads", 1, None),
     ("kernels", ".*", SAME + VECTOR, "16-byte stores", 1, None),
     ("kernels", ".*", SAME + VECTOR_BACKWARD, "16-byte loads", 2, None),
+    ("kernels", "sm_90a", FULL, "registers", None, 32),
     ("kernels", "sm_90a", ELEMENTWISE, "registers", None, 40),
     ("kernels", "sm_90a", EXCHANGING, "registers", None, 48),
-    ("kernels", "sm_90a", LONG, "registers", None, 64),
     ("kernels", "sm_90a", "backward_sums_kernel .*", "registers", None, 64),
     ("ops", "sm_90a", "gradient gelu bfloat16 .* accurate", "instructions - constant", None, 26),
     ("ops", "sm_90a", "gradient silu bfloat16 .* accurate", "instructions - constant", None, 18),

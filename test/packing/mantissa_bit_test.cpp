@@ -35,6 +35,12 @@ struct monotone {
 };
 static_assert(is_activation_v<four_pieces> && is_activation_v<positive_side> && is_activation_v<monotone>);
 
+// One that does not say how long its forward takes is taken for long.
+struct short_one : monotone {
+  static constexpr forward_weight weight = forward_weight::light;
+};
+static_assert(detail::weight_of<monotone> == forward_weight::heavy && detail::weight_of<short_one> == forward_weight::light);
+
 // Distance in codes of y from a code of the same sign.
 double distance(ref::format f, double y, uint32 code) {
   return std::fabs(ref::code_position(f, y) - (code & (f.sign() - 1)));

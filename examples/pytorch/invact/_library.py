@@ -63,11 +63,13 @@ def call(function, activation, packing, *tensors, size=None):
     The first says type, device and, but for what takes (rows, cols), size."""
     first = tensors[0]
     arguments = (activation.encode(), STORAGES[first.dtype].encode(), packing.encode(), *(size or (first.numel(),)),
-                 *(t.data_ptr() for t in tensors))
-    if first.is_cuda:
+                 *[t.data_ptr() for t in tensors])
+    if not first.is_cuda:
+        status = _functions[function](*arguments, 0, None)
+    elif first.get_device() == torch.cuda.current_device():
+        status = _functions[function](*arguments, 1, torch._C._cuda_getCurrentRawStream(first.get_device()))
+    else:
         with torch.cuda.device(first.device):
             status = _functions[function](*arguments, 1, torch.cuda.current_stream().cuda_stream)
-    else:
-        status = _functions[function](*arguments, 0, None)
     if status != 0:
         raise RuntimeError(f"invact: {function} of {activation}: {_library.invact_torch_message(status).decode()}")

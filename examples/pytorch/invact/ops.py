@@ -269,9 +269,13 @@ class Inverted(torch.autograd.Function):
         return None, *_AUTOGRAD[ctx.operator][1](ctx, dy, None)
 
 
+# autograd.Function.apply without what that does for transforms, of which there are none where all is plain.
+_apply_inverted = super(torch.autograd.Function, Inverted).apply
+
+
 def _apply(name, tensors, activation, packing):
     if _is_plain(*tensors):
-        return Inverted.apply(name, *tensors, activation, packing)
+        return _apply_inverted(name, *tensors, activation, packing)
     return getattr(torch.ops.invact, name)(*tensors, activation, packing)[0]
 
 

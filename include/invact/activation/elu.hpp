@@ -20,6 +20,7 @@ INVACT_NAMESPACE_BEGIN
 struct elu {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+  static constexpr forward_weight weight = forward_weight::light;
 
   float alpha = 1.0f;
 

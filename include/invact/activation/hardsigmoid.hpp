@@ -16,6 +16,7 @@ INVACT_NAMESPACE_BEGIN
 struct hardsigmoid {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+  static constexpr forward_weight weight = forward_weight::light;
 
   INVACT_FUNCTION uint32 piece_index(float) const { return 0; }
 

@@ -22,6 +22,7 @@ INVACT_NAMESPACE_BEGIN
 struct hardswish {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+  static constexpr forward_weight weight = forward_weight::light;
 
   static constexpr float stationary_point = -1.5f;
 

@@ -17,6 +17,7 @@ INVACT_NAMESPACE_BEGIN
 struct hardtanh {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+  static constexpr forward_weight weight = forward_weight::light;
 
   float min = -1.0f;
   float max = 1.0f;

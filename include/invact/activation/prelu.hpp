@@ -21,6 +21,7 @@ INVACT_NAMESPACE_BEGIN
 struct prelu {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::positive;
+  static constexpr forward_weight weight = forward_weight::light;
 
   float slope = 0.25f;
 

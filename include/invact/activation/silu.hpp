@@ -26,6 +26,7 @@ INVACT_NAMESPACE_BEGIN
 struct silu {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+  static constexpr forward_weight weight = forward_weight::medium;
 
   // The smallest float that is not below T.
   static constexpr float stationary_point = -0x1.474972p+0f;

@@ -27,6 +27,7 @@ INVACT_NAMESPACE_BEGIN
 struct swish {
   static constexpr int pieces = 2;
   static constexpr ambiguous_range ambiguous = ambiguous_range::negative;
+  static constexpr forward_weight weight = forward_weight::medium;
 
   float beta = 1.0f;
 

@@ -16,6 +16,7 @@ INVACT_NAMESPACE_BEGIN
 struct threshold {
   static constexpr int pieces = 1;
   static constexpr ambiguous_range ambiguous = ambiguous_range::none;
+  static constexpr forward_weight weight = forward_weight::light;
 
   // PyTorch's `threshold` and `value`, which are the names of this class and of a function that it must
   // have. There they have no default.

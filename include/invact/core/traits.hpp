@@ -16,6 +16,15 @@ enum class ambiguous_range {
   any,       // every finite y (three pieces, one of them falling: examples/three_pieces)
 };
 
+// How long an activation's forward in float computes between a load and a store, as against what its bytes take: kernels
+// choose by it how many elements a thread has on their way. It changes speed alone. An activation says so with a member,
+// `static constexpr forward_weight weight = forward_weight::light`; one that does not is heavy.
+enum class forward_weight {
+  light,   // up to some 30 instructions, or 8 where there is a piece to keep
+  medium,  // little more
+  heavy
+};
+
 // Which of the shipped approximants an op decodes with; a class of your own may stand in their place.
 struct accurate {};  // within a few per cent of the error floor; elementwise kernels hide its cost
 struct fast {};      // fewer instructions, for kernels whose instructions are exposed
@@ -106,6 +115,11 @@ template <class T>
 inline constexpr bool
     has_activation<T, void_t<decltype(T::pieces), decltype(T::ambiguous),
                              decltype(static_cast<uint32>(declval<const T&>().piece_index(0.0f)))>> = true;
+
+template <class Activation, class = void>
+inline constexpr forward_weight weight_of = forward_weight::heavy;
+template <class Activation>
+inline constexpr forward_weight weight_of<Activation, void_t<decltype(Activation::weight)>> = Activation::weight;
 
 // What a packing is tried with: it must take any activation, so this one stands for all.
 struct sample_activation {

@@ -46,21 +46,47 @@ template <class Op>
 inline constexpr bool encodes_piece<Op, void_t<typename Op::packing_type, typename Op::activation_type>> =
     Op::mask_bits == 0 && piece_bits_v<typename Op::activation_type> > 0;
 
-// The fastest of 128 to 512 threads and 1 to 4 fragments, on an H200: bench/results, "launch policies". More
-// than two fragments pay in a long run of what computes for longer between its loads: float, whose fragments have
-// four elements, what encodes the piece (of 3 and 4 in 16 bits the one that no activation is more than 1.5 % slower
-// with: SiLU loses 4 % with 4, Mish 3 % with 2), and FP8, which moves few bytes and has an amax to raise. What has no
-// piece to keep is 3.5 % faster with 2 than with 4. In a short run more leave multiprocessors without a block.
+template <class Op, class = void>
+inline constexpr forward_weight weight_of_op = forward_weight::heavy;
+template <class Op>
+inline constexpr forward_weight weight_of_op<Op, void_t<typename Op::activation_type>> =
+    weight_of<typename Op::activation_type>;
+
+// Whether y alone says everything, in a type it is not scaled for.
+template <class Op, class = void>
+inline constexpr bool keeps_no_piece = false;
+template <class Op>
+inline constexpr bool keeps_no_piece<Op, void_t<typename Op::activation_type>> =
+    piece_bits_v<typename Op::activation_type> == 0 && !is_float8<storage_of<Op>>;
+
+// The fastest of 64 to 512 threads, 1 to 4 fragments, and room for 1536 or 2048 threads, which leaves each 40 or 32
+// registers, for most activations on four H200s, which differ: bench/results, "launch policies", has some. With little to
+// compute between a load and a store, one fragment and as many threads as there can be; in float, and where the piece
+// is encoded, more fragments beside as many threads, so that some load while others compute. FP8 moves few bytes and has an
+// amax to raise. A short run would leave multiprocessors without a block, or the last round of blocks nearly empty.
 template <int N, class Op>
-constexpr int long_forward_fragments = is_float8<storage_of<Op>>     ? 4
-                                       : encodes_piece<Op>           ? (N == 4 ? 4 : 3)
-                                       : N == 4 && Op::mask_bits > 0 ? 4
-                                                                     : 2;
+constexpr device::run_policy forward_policy_of() {
+  constexpr forward_weight weight = weight_of_op<Op>;
+  constexpr bool light = weight == forward_weight::light, medium = weight == forward_weight::medium;
+  constexpr device::launch_policy two{128, 2, 1536}, two_of_more{128, 2, 2048};
+  if (is_float8<storage_of<Op>>) return {two, {128, 4, N == 4 ? 1536 : 1024}, int64{1} << (N == 4 ? 22 : 25)};
+  if (N == 4) {
+    if (light) return {two, {128, 1, 2048}, int64{1} << 24};
+    return {Op::mask_bits > 0 ? two : two_of_more, {128, medium ? 2 : encodes_piece<Op> ? 4 : 3, 2048}, int64{1} << 22};
+  }
+  if (encodes_piece<Op>) return {two_of_more, {128, light ? 2 : 3, 2048}, int64{1} << 25};
+  return {two, keeps_no_piece<Op> ? device::launch_policy{128, 1, 2048} : two, int64{1} << 25};
+}
 template <int N, class Op>
-constexpr device::launch_policy forward_policy{128, 2, long_forward_fragments<N, Op>,
-                                               int64{1} << (N == 4 ? 22 : 25)};
-template <int N>
-constexpr device::launch_policy backward_policy{128, 2, N == 4 ? 4 : 2, int64{1} << 22};
+inline constexpr device::run_policy forward_policy = forward_policy_of<N, Op>();
+
+template <class Op>
+constexpr device::run_policy backward_policy_of() {
+  constexpr device::launch_policy one{256, 1, 2048}, two{128, 2, 1536};
+  return {keeps_no_piece<Op> ? one : two, keeps_no_piece<Op> ? one : two, 0};
+}
+template <class Op>
+inline constexpr device::run_policy backward_policy = backward_policy_of<Op>();
 // Rows: of 1, 2 and 4 fragments the fastest is 2; 4 do not fit into 40 registers beside the addresses and the bias.
 constexpr device::launch_policy rows_policy{128, 2};
 
@@ -72,21 +98,37 @@ INVACT_HIDDEN cudaError_t choose(bool vector, const Run& run) {
                 : run(std::false_type{}, std::integral_constant<int, 1>{});
 }
 
+// What a kernel over one run is instantiated for.
+template <int Threads, int Resident, int Fragments, bool Vector>
+struct run_shape {
+  static constexpr int threads = Threads;
+  static constexpr int resident = Resident;
+  static constexpr int fragments = Fragments;
+  static constexpr bool vector = Vector;
+};
+
+// run(a run_shape) for n elements.
+template <const device::run_policy& Policy, class Run>
+INVACT_HIDDEN cudaError_t choose_shape(int64 n, bool vector, const Run& run) {
+  constexpr device::launch_policy one = Policy.short_run, other = Policy.long_run;
+  if (!vector) return run(run_shape<one.block_threads, exchanging_threads, 1, false>{});
+  return n < Policy.long_elements ? run(run_shape<one.block_threads, one.resident_threads, one.fragments, true>{})
+                                  : run(run_shape<other.block_threads, other.resident_threads, other.fragments, true>{});
+}
+
 template <class Op, class X>
 INVACT_HIDDEN cudaError_t launch_forward(const Op& op, int64 n, const X* x, storage_of<Op>* y, uint8* mask,
                                          cudaStream_t stream) {
   constexpr int size = fragment_size<X, storage_of<Op>>;
-  constexpr device::launch_policy policy = forward_policy<size, Op>;
-  constexpr int threads = policy.block_threads;
   const bool aligned = is_vector_aligned<size>(x, 0) && is_vector_aligned<size>(y, 0);
-  const auto run = [&](auto vector, auto fragments) {
-    const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
+  return choose_shape<forward_policy<size, Op>>(n, aligned, [&](auto chosen) {
+    using shape = decltype(chosen);
+    const int64 blocks = ceil_div(n, tile_elements<shape::threads, shape::fragments, size>);
     if (blocks > max_grid_x) return cudaErrorInvalidValue;
-    return launch(static_cast<unsigned>(blocks), threads, stream,
-                  forward_run_kernel<threads, fragments(), size, vector(), Op, X>, op, n, x, y, mask);
-  };
-  return n >= policy.long_elements ? choose<policy.long_fragments>(aligned, run)
-                                   : choose<policy.fragments>(aligned, run);
+    return launch(static_cast<unsigned>(blocks), shape::threads, stream,
+                  forward_run_kernel<shape::threads, shape::resident, shape::fragments, size, shape::vector, Op, X>, op, n,
+                  x, y, mask);
+  });
 }
 
 // The distance of rows, which is none where there is one.
@@ -103,19 +145,16 @@ template <class Op, class Dy, class Dx>
 INVACT_HIDDEN cudaError_t launch_backward(const Op& op, int64 n, const Dy* dy, const storage_of<Op>* y,
                                           const uint8* mask, Dx* dx, cudaStream_t stream) {
   constexpr int size = fragment_size<Dy, storage_of<Op>, Dx>;
-  constexpr device::launch_policy policy = backward_policy<size>;
-  constexpr int threads = policy.block_threads;
   const bool aligned =
       is_vector_aligned<size>(dy, 0) && is_vector_aligned<size>(y, 0) && is_vector_aligned<size>(dx, 0);
-  const auto run = [&](auto vector, auto fragments) {
-    const int64 blocks = ceil_div(n, tile_elements<threads, fragments(), size>);
+  return choose_shape<backward_policy<Op>>(n, aligned, [&](auto chosen) {
+    using shape = decltype(chosen);
+    const int64 blocks = ceil_div(n, tile_elements<shape::threads, shape::fragments, size>);
     if (blocks > max_grid_x) return cudaErrorInvalidValue;
-    return launch(static_cast<unsigned>(blocks), threads, stream,
-                  backward_run_kernel<threads, fragments(), size, vector(), Op, Dy, Dx>, op, n, dy, y, mask,
-                  dx);
-  };
-  return n >= policy.long_elements ? choose<policy.long_fragments>(aligned, run)
-                                   : choose<policy.fragments>(aligned, run);
+    return launch(static_cast<unsigned>(blocks), shape::threads, stream,
+                  backward_run_kernel<shape::threads, shape::resident, shape::fragments, size, shape::vector, Op, Dy, Dx>,
+                  op, n, dy, y, mask, dx);
+  });
 }
 
 // Whether rows that follow one another without a gap make one run, mask bits and all.

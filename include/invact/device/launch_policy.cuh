@@ -20,15 +20,33 @@ namespace device {
 
 // The tuning of one kernel. It changes speed alone, and of a bias gradient the order of its sums.
 struct launch_policy {
-  int block_threads;  // threads of a block, a power of two from 32 to 1024
-  int fragments;      // fragments, each up to 16 bytes, that a thread loads before it uses the first
-  int long_fragments = fragments;  // the same in a run of at least long_elements elements
-  int64 long_elements = 0;
+  int block_threads;            // threads of a block, a power of two from 32 to 1024
+  int fragments;                // fragments, each up to 16 bytes, that a thread loads before it uses the first
+  int resident_threads = 1536;  // threads that registers leave room for on a multiprocessor, where accesses are vectors
+};
+
+// That of a kernel over one run, which has another in runs of at least long_elements elements.
+struct run_policy {
+  launch_policy short_run, long_run;
+  int64 long_elements;
 };
 
 }  // namespace device
 
 namespace detail {
+
+// Threads that a multiprocessor has room for (CUDA Programming Guide, "Compute Capabilities"), beyond which
+// __launch_bounds__ may not ask for registers.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ == 800 || __CUDA_ARCH__ == 900 || __CUDA_ARCH__ / 100 == 10
+inline constexpr int multiprocessor_threads = 2048;
+#else
+inline constexpr int multiprocessor_threads = 1536;
+#endif
+
+// What __launch_bounds__ asks for, for room for `resident` threads in blocks of `block_threads`.
+template <int resident, int block_threads>
+inline constexpr int resident_blocks =
+    (resident < multiprocessor_threads ? resident : multiprocessor_threads) / block_threads;
 
 // The place of a block in its grid, of which the first to run have the last place, and so the end of the tensors. What ran
 // before in the stream, as a rule a product of matrices whose blocks go from the beginning on, has left the end of its

@@ -54,9 +54,13 @@ __device__ __forceinline__ int rows_left(const row_layout& layout, int64 group, 
   return left <= 0 ? 0 : left < band_rows ? static_cast<int>(left) : band_rows;
 }
 
+// Threads that registers leave room for on a multiprocessor where accesses are vectors: 40 registers a thread, as with
+// fewer threads the loads in flight no longer cover the latency of memory.
+inline constexpr int rows_threads = 1536;
+
 // A band is Rows * blockDim.y rows.
 template <int Threads, int Rows, int N, bool Vector, class Op, class X, class Bias>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_blocks<Vector ? rows_threads : exchanging_threads, Threads>)
     forward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const X* x,
                         Bias bias, storage_of<Op>* y, uint8* mask) {
   const thread_place<N> at(layout, strips);
@@ -104,7 +108,7 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector>
 
 // A band is Rows * blockDim.y rows.
 template <int Threads, int Rows, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Rows * N, Vector> / Threads)
+INVACT_KERNEL void __launch_bounds__(Threads, resident_blocks<Vector ? rows_threads : exchanging_threads, Threads>)
     backward_rows_kernel(const Op op, const row_layout layout, const fast_divisor strips, const Dy* dy,
                          const storage_of<Op>* y, const uint8* mask, Dx* dx) {
   const thread_place<N> at(layout, strips);

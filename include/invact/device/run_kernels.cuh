@@ -7,18 +7,13 @@ INVACT_NAMESPACE_BEGIN
 
 namespace detail {
 
-// Threads that registers leave room for on a multiprocessor, where each loads Elements ahead: 40 registers a
-// thread, as with fewer threads the loads in flight no longer cover the latency of memory. More elements than
-// that many registers hold cover it with 64 of them, and would be spilled. Where a warp exchanges
-// fragments, each of the elements on their way has a register of its own: 48.
-template <int Elements, bool Vector>
-inline constexpr int resident_threads = Elements > 16 ? 1024
-                                        : Vector      ? 1536
-                                                      : 1280;
+// Threads that registers leave room for on a multiprocessor where a warp exchanges fragments: each of the elements on
+// their way has a register of its own, 48 a thread.
+inline constexpr int exchanging_threads = 1280;
 
-// One run of n elements. A block has a tile of Fragments * Threads fragments of N elements, neighbouring
-// threads neighbouring fragments. Only the last block, and every block whose accesses are not vectors, takes
-// the path that counts elements.
+// One run of n elements, with registers for Resident threads on a multiprocessor. A block has a tile of
+// Fragments * Threads fragments of N elements, neighbouring threads neighbouring fragments. Only the last block, and
+// every block whose accesses are not vectors, takes the path that counts elements.
 template <int Threads, int Fragments, int N>
 inline constexpr int64 tile_elements = int64{Threads} * Fragments* N;
 
@@ -30,8 +25,8 @@ __device__ __forceinline__ bool is_beyond(int64 i, int64 n) {
   return i - static_cast<int>(threadIdx.x % 32) * N >= n;
 }
 
-template <int Threads, int Fragments, int N, bool Vector, class Op, class X>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Vector> / Threads)
+template <int Threads, int Resident, int Fragments, int N, bool Vector, class Op, class X>
+INVACT_KERNEL void __launch_bounds__(Threads, resident_blocks<Resident, Threads>)
     forward_run_kernel(const Op op, int64 n, const X* x, storage_of<Op>* y, uint8* mask) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
   constexpr int stride = Threads * N;
@@ -60,8 +55,8 @@ INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Ve
   store_record(op, record);
 }
 
-template <int Threads, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>
-INVACT_KERNEL void __launch_bounds__(Threads, resident_threads<Fragments * N, Vector> / Threads)
+template <int Threads, int Resident, int Fragments, int N, bool Vector, class Op, class Dy, class Dx>
+INVACT_KERNEL void __launch_bounds__(Threads, resident_blocks<Resident, Threads>)
     backward_run_kernel(const Op op, int64 n, const Dy* dy, const storage_of<Op>* y, const uint8* mask,
                         Dx* dx) {
   constexpr int64 tile = tile_elements<Threads, Fragments, N>;
