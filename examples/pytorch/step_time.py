@@ -8,9 +8,9 @@ For each model: standard, and converted by invact.convert with either packing; w
 layer's bias, also with that (", bias"); and torch.compile of each layer, of the standard one, with activation_memory_budget 0.8
 and converted. All have the same parameters and optimizer. A round is a step of each, between events, and every variant has
 every place in a round equally often, after others each time. A step is launched while the GPU is held, so that it is the GPU's
-time; what the host takes to launch it is reported by itself: a step of a training takes the longer of both at least. Where it is
-still being launched when the GPU is let go, because the queue of launches is full or the host too slow, that is counted: of such steps
-nothing says that the GPU did not wait. Then the same with nothing held, by the host's clock: in a training loop, a few steps one after
+time; what the host takes to launch it is reported by itself. Where it is still being launched when the GPU is let go, because the
+queue of launches is full, the host is too slow or the step itself waits for the GPU, that is counted: of such steps nothing says that
+the GPU did not wait. Then the same with nothing held, by the host's clock: in a training loop, a few steps one after
 another. Reported is the median time over the standard one's of the same round, and half the range that holds the middle half of the
 rounds. Exit status 77 without a GPU or without transformers.
 """

@@ -320,6 +320,19 @@ class Mechanisms(unittest.TestCase):
                 traced = make_fx(lambda *t: function(*t), pre_dispatch=True)(*tensors)
                 self.assert_same([traced(*(2 * t for t in tensors))], [function(*(2 * t for t in tensors))])
 
+    def test_inference_mode_wants_no_gradient_of_a_parameter(self):
+        for device, packing in self.each():
+            first = nn.Parameter(inputs(torch.float32, device, 4, 6))
+            second = nn.Parameter(inputs(torch.float32, device, 4, 6, seed=1))
+            for function in (lambda t, u: invact.gelu(t, packing=packing), lambda t, u: invact.gelu(t, packing=packing, bias=u[0]),
+                             lambda t, u: invact.swiglu(t, u, packing=packing)):
+                wanted = function(first, second).detach()
+                for grad in (torch.no_grad, torch.enable_grad):
+                    with torch.inference_mode(), grad():
+                        y = function(first, second)
+                    self.assertFalse(y.requires_grad)
+                    self.assertTrue(torch.equal(y, wanted))
+
     def test_a_call_past_the_dispatcher_keeps_no_input_alive(self):
         for device, packing in self.each():
             x = inputs(torch.float32, device, 64).requires_grad_()

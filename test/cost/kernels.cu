@@ -52,6 +52,20 @@ INVACT_COST_OP(invact::bfloat16, invact::bfloat16, invact::gelu, invact::bfloat1
 INVACT_COST_OP(invact::bfloat16, invact::bfloat16, invact::silu, invact::bfloat16, invact::mantissa_bit, invact::fast)
 INVACT_COST_OP(float, invact::bfloat16, invact::gelu, invact::bfloat16, invact::bitmask)
 INVACT_COST_OP(float, invact::bfloat16, invact::silu, invact::bfloat16, invact::mantissa_bit)
+// What keeps no piece has launches of its own, over one run: of what computes little in float, more, and most.
+template <class Op, class T>
+cudaError_t call_run(invact::int64 n, T* x, T* dx) {
+  const cudaError_t status = device::forward(Op{}, n, x, x);
+  return status == cudaSuccess ? device::backward(Op{}, n, x, x, dx) : status;
+}
+#define INVACT_COST_RUN(activation, storage) \
+  template cudaError_t call_run<invact::inverted<invact::activation, storage>>(invact::int64, storage*, storage*);
+INVACT_COST_RUN(relu, float)
+INVACT_COST_RUN(tanh, float)
+INVACT_COST_RUN(softplus, float)
+INVACT_COST_RUN(relu, invact::bfloat16)
+INVACT_COST_RUN(softplus, invact::bfloat16)
+INVACT_COST_RUN(hardtanh, invact::binary16)
 // A bias of float beside tensors of 16 bits.
 template cudaError_t invact::device::forward_with_bias(
     const invact::inverted<invact::gelu, invact::bfloat16>&, const invact::matrix_shape&, const invact::bfloat16*,

@@ -171,6 +171,12 @@ TEMPLATE_TEST_CASE("a run of elements is the scalar op's" OF_UNIT, SANITIZE, PAC
   for (int only = 0; only < 6; ++only) check_run<TestType, storage, storage>(4097, 1, ++seed, only);
 }
 
+TEMPLATE_TEST_CASE("a run that is long enough for another launch is the scalar op's" OF_UNIT, "", PACKINGS) {
+  constexpr int size = invact::detail::fragment_size<storage>;
+  const int64 least = invact::detail::forward_policy<size, TestType>.long_elements;
+  for (const int64 n : {least - 1, least + 3}) check_run<TestType, storage, storage>(n, 0, 17);
+}
+
 TEMPLATE_TEST_CASE("x, dy and dx may be of any storage type" OF_UNIT, "", PACKINGS) {
   for (const int64 n : {int64{9}, int64{4097}, int64{20000}}) {
     check_run<TestType, float, float>(n, 0, 7);

@@ -274,9 +274,11 @@ _apply_inverted = super(torch.autograd.Function, Inverted).apply
 
 
 def _apply(name, tensors, activation, packing):
-    if _is_plain(*tensors):
-        return _apply_inverted(name, *tensors, activation, packing)
-    return getattr(torch.ops.invact, name)(*tensors, activation, packing)[0]
+    if not _is_plain(*tensors):
+        return getattr(torch.ops.invact, name)(*tensors, activation, packing)[0]
+    if torch._C._dispatch_tls_is_dispatch_key_excluded("AutogradOther"):  # in inference_mode
+        return _IMPLEMENTATIONS[name][0](*tensors, activation, packing)[0]
+    return _apply_inverted(name, *tensors, activation, packing)
 
 
 def _refuse_forward_mode(function, tensors):
